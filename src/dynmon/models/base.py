@@ -1,0 +1,145 @@
+"""What all documents share: the wire form, the words with few values, and errors that name the JSON path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.alias_generators import to_snake
+
+from dynmon.errors import InvalidInputError
+
+
+class Direction(StrEnum):
+    """Which way a packet goes, seen from the interface: received (ingress) or sent (egress)."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+    @property
+    def path_name(self) -> str:
+        """The key of this direction's path in a dataplane configuration."""
+        return f"{self.value}-path"
+
+
+class CaselessEnum(StrEnum):
+    """A word that is accepted in any case and written back in its own."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Enum | None:
+        if isinstance(value, str):
+            return next((member for member in cls if member.value.lower() == value.lower()), None)
+        return None
+
+
+class CubeType(CaselessEnum):
+    """The kernel hook that a cube's ingress path runs at; egress always runs at TC."""
+
+    TC = "TC"
+    XDP_SKB = "XDP_SKB"
+    XDP_DRV = "XDP_DRV"
+
+
+class LogLevel(CaselessEnum):
+    """How much ``pcn_log`` says; each level includes those behind it in this list."""
+
+    TRACE = "TRACE"
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARN = "WARN"
+    ERR = "ERR"
+    CRITICAL = "CRITICAL"
+    OFF = "OFF"
+
+    @property
+    def threshold(self) -> int:
+        """The number that the dialect's LOG_* macros give this level."""
+        return list(LogLevel).index(self)
+
+
+class MetricType(CaselessEnum):
+    """The OpenMetrics type of a metric family; ``untyped`` is the original's word for ``unknown``."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    SUMMARY = "summary"
+    UNTYPED = "untyped"
+
+
+class Document(BaseModel):
+    """A JSON object with kebab-case keys; anything it does not know is an error.
+
+    A known key whose value is ``{}``, ``[]`` or null counts as not mentioned, as clients of the original expect.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=lambda name: to_snake(name).replace("_", "-"),
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_unmentioned(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = {field.alias for field in cls.model_fields.values()}
+        return {key: value for key, value in data.items() if not (key in known and value in ({}, [], None))}
+
+    def wire(self) -> dict[str, Any]:
+        """The document as it travels: kebab-case, keys in their declared order, absent parts left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class InvalidDocument(InvalidInputError):
+    """A document that does not follow its schema; ``problems`` has one entry for each fault found."""
+
+    def __init__(self, what: str, problems: list[dict[str, str]]) -> None:
+        listed = "; ".join(f"{problem['path'] or 'the body'}: {problem['message']}" for problem in problems)
+        super().__init__(f"{what} is not valid: {listed}")
+        self.problems = problems
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"stage": "schema", "errors": self.problems}
+
+
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+def validate_document(model: type[DocumentT], data: object, what: str) -> DocumentT:
+    """Check `data` against `model`.
+
+    Raises:
+        InvalidDocument: With every fault and its JSON path, such as ``ingress-path.metric-configs[0].map-name``.
+    """
+    try:
+        return model.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems = [
+            {"path": _json_path(item["loc"]), "message": _sentence(item)} for item in error.errors(include_url=False)
+        ]
+        raise InvalidDocument(what, problems) from error
+
+
+def _json_path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path
+
+
+SENTENCES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known key",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+}
+
+
+def _sentence(item: Any) -> str:
+    return SENTENCES.get(item["type"]) or str(item["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,85 @@
+"""Network interfaces of the daemon's namespace, over netlink."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyroute2 import IPRoute
+
+from dynmon.errors import NotFoundError
+
+IFF_UP = 0x1
+IFF_LOOPBACK = 0x8
+
+
+class InterfaceNotFound(NotFoundError):
+    """No network interface has this name in the daemon's namespace."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"interface {name!r} not found")
+        self.name = name
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"interface": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface as it was when we looked."""
+
+    name: str
+    index: int
+    is_up: bool
+    is_loopback: bool
+    addresses: tuple[str, ...] = ()
+
+
+def find_interface(name: str) -> Interface:
+    """The interface called `name`.
+
+    Raises:
+        InterfaceNotFound: There is none.
+    """
+    for interface in list_interfaces():
+        if interface.name == name:
+            return interface
+    raise InterfaceNotFound(name)
+
+
+def interface_index(name: str) -> int:
+    """The ifindex of `name`.
+
+    Raises:
+        InterfaceNotFound: There is no such interface.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise InterfaceNotFound(name) from error
+
+
+def list_interfaces() -> list[Interface]:
+    """Every interface, in the kernel's order, with its addresses as ``address/prefix``."""
+    with IPRoute() as netlink:
+        addresses: dict[int, list[str]] = {}
+        for message in netlink.get_addr():
+            text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+            addresses.setdefault(message["index"], []).append(f"{text}/{message['prefixlen']}")
+        return [
+            Interface(
+                name=message.get_attr("IFLA_IFNAME"),
+                index=message["index"],
+                is_up=bool(message["flags"] & IFF_UP),
+                is_loopback=bool(message["flags"] & IFF_LOOPBACK),
+                addresses=tuple(addresses.get(message["index"], ())),
+            )
+            for message in netlink.get_links()
+        ]
+
+
+def usable_interfaces() -> Iterator[Interface]:
+    """The interfaces that are up and not the loopback."""
+    return (interface for interface in list_interfaces() if interface.is_up and not interface.is_loopback)

@@ -1,0 +1,59 @@
+"""Where the daemon listens, keeps its files, and what it allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_ADDRESS = "127.0.0.1"
+DEFAULT_PORT = 9000
+DEFAULT_STATE_DIR = Path("/var/lib/dynmon")
+DEFAULT_BPFFS_DIR = Path("/sys/fs/bpf/dynmon")
+
+
+@dataclass(frozen=True, slots=True)
+class CompileLimits:
+    """What one run of the compiler may use."""
+
+    timeout_seconds: float = 20.0
+    memory_bytes: int = 2 << 30
+    output_bytes: int = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one HTTP request may cost before it is refused."""
+
+    body_bytes: int = 8 << 20
+    header_seconds: float = 10.0
+    body_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class MapLimits:
+    """How much kernel memory the maps of one path may take, by arithmetic before the first map is made.
+
+    Per-CPU maps are not charged to the memory cgroup, so nothing but this stops a request from
+    exhausting the host.
+    """
+
+    total_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration of one daemon."""
+
+    address: str = DEFAULT_ADDRESS
+    port: int = DEFAULT_PORT
+    state_dir: Path = DEFAULT_STATE_DIR
+    bpffs_dir: Path = DEFAULT_BPFFS_DIR
+    log_level: str = "info"
+    compile_limits: CompileLimits = field(default_factory=CompileLimits)
+    request_limits: RequestLimits = field(default_factory=RequestLimits)
+    map_limits: MapLimits = field(default_factory=MapLimits)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Compiled objects; safe to delete at any time."""
+        return self.state_dir / "cache"
