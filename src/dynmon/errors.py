@@ -79,5 +79,6 @@ class Diagnostic:
 def diagnostics_as_data(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
     """The diagnostics as JSON objects with kebab-case keys."""
     return [
-        {key.replace("_", "-"): value for key, value in asdict(diagnostic).items()} for diagnostic in diagnostics
+        {key.replace("_", "-"): value for key, value in asdict(diagnostic).items()}
+        for diagnostic in diagnostics
     ]

@@ -1,7 +1,7 @@
 """The documents that people send and get back: validated at the door, kebab-case on the wire, unknown keys refused."""
 
 from dynmon.models.attachments import AttachRequest, DetachRequest
-from dynmon.models.base import CubeType, Direction, LogLevel, MetricType, validate_document
+from dynmon.models.base import CubeType, Direction, Hook, LogLevel, MetricType, validate_document
 from dynmon.models.cube import CubeConfig
 from dynmon.models.dataplane import (
     DataplaneConfig,
@@ -20,6 +20,7 @@ __all__ = [
     "DetachRequest",
     "Direction",
     "ExtractionOptions",
+    "Hook",
     "Label",
     "LogLevel",
     "MetricConfig",

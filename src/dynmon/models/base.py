@@ -24,6 +24,13 @@ class Direction(StrEnum):
         return f"{self.value}-path"
 
 
+class Hook(StrEnum):
+    """The kind of place in the kernel where a program sees packets."""
+
+    TC = "tc"
+    XDP = "xdp"
+
+
 class CaselessEnum(StrEnum):
     """A word that is accepted in any case and written back in its own."""
 
@@ -40,6 +47,10 @@ class CubeType(CaselessEnum):
     TC = "TC"
     XDP_SKB = "XDP_SKB"
     XDP_DRV = "XDP_DRV"
+
+    def hook(self, direction: Direction) -> Hook:
+        """Where code for `direction` runs; XDP exists for received packets only."""
+        return Hook.TC if self is CubeType.TC or direction is Direction.EGRESS else Hook.XDP
 
 
 class LogLevel(CaselessEnum):
@@ -121,7 +132,8 @@ def validate_document(model: type[DocumentT], data: object, what: str) -> Docume
         return model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         problems = [
-            {"path": _json_path(item["loc"]), "message": _sentence(item)} for item in error.errors(include_url=False)
+            {"path": _json_path(item["loc"]), "message": _sentence(item)}
+            for item in error.errors(include_url=False)
         ]
         raise InvalidDocument(what, problems) from error
 

@@ -14,7 +14,18 @@ from dynmon.models.dataplane import DataplaneConfig
 CUBE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # A cube is addressed as /polycube/v1/NAME/…, so it cannot be called like what lives there.
 RESERVED_CUBE_NAMES = frozenset(
-    {"attach", "detach", "connect", "disconnect", "services", "cubes", "netdevs", "topology", "version", "metrics"}
+    {
+        "attach",
+        "detach",
+        "connect",
+        "disconnect",
+        "services",
+        "cubes",
+        "netdevs",
+        "topology",
+        "version",
+        "metrics",
+    }
     | {"dynmon", "simplebridge", "add", "del", "show", "set"}
 )
 
@@ -34,7 +45,9 @@ def check_cube_name(name: str) -> str:
         InvalidCubeName: It is reserved, or has a character outside letters, digits, ``_``, ``.`` and ``-``.
     """
     if not CUBE_NAME.fullmatch(name):
-        raise InvalidCubeName(name, "must be 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit")
+        raise InvalidCubeName(
+            name, "must be 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit"
+        )
     if name in RESERVED_CUBE_NAMES:
         raise InvalidCubeName(name, "is reserved: it is a word of the API")
     return name
