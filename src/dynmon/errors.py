@@ -1,4 +1,4 @@
-"""The error tree: every error says what was tried, on what, what happened and what to do, and carries the parts.
+"""The error tree: every error says what was tried, on what, what happened and what to do, and carries its parts.
 
 The classes directly below DynmonError are what a caller can act on; the REST server gives each its HTTP status.
 """
@@ -78,7 +78,4 @@ class Diagnostic:
 
 def diagnostics_as_data(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
     """The diagnostics as JSON objects with kebab-case keys."""
-    return [
-        {key.replace("_", "-"): value for key, value in asdict(diagnostic).items()}
-        for diagnostic in diagnostics
-    ]
+    return [{key.replace("_", "-"): value for key, value in asdict(diagnostic).items()} for diagnostic in diagnostics]

@@ -132,8 +132,7 @@ def validate_document(model: type[DocumentT], data: object, what: str) -> Docume
         return model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         problems = [
-            {"path": _json_path(item["loc"]), "message": _sentence(item)}
-            for item in error.errors(include_url=False)
+            {"path": _json_path(item["loc"]), "message": _sentence(item)} for item in error.errors(include_url=False)
         ]
         raise InvalidDocument(what, problems) from error
 

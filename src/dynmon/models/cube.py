@@ -45,9 +45,7 @@ def check_cube_name(name: str) -> str:
         InvalidCubeName: It is reserved, or has a character outside letters, digits, ``_``, ``.`` and ``-``.
     """
     if not CUBE_NAME.fullmatch(name):
-        raise InvalidCubeName(
-            name, "must be 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit"
-        )
+        raise InvalidCubeName(name, "must be 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit")
     if name in RESERVED_CUBE_NAMES:
         raise InvalidCubeName(name, "is reserved: it is a word of the API")
     return name

@@ -31,9 +31,7 @@ Segment = Annotated[str, AfterValidator(_check_segment)]
 
 def _check_label_name(name: str) -> str:
     if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
-        raise ValueError(
-            f"{name!r} is not a label name (letters, digits and _, not starting with a digit or __)"
-        )
+        raise ValueError(f"{name!r} is not a label name (letters, digits and _, not starting with a digit or __)")
     if name in RESERVED_LABELS:
         raise ValueError(f"{name!r} is a reserved label name")
     return name

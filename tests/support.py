@@ -1,0 +1,163 @@
+"""What tests share: waiting, requirements, namespaces joined by veth, raw frames."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REQUIRED = frozenset(filter(None, os.environ.get("DYNMON_TESTS_REQUIRE", "").split(",")))
+CLONE_NEWNET = 0x40000000
+ETH_P_ALL = 0x0003
+_numbers = itertools.count(os.getpid() % 10_000 * 100)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _has_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _has_clang() -> bool:
+    return shutil.which("clang") is not None
+
+
+def _has_tcx() -> bool:
+    release = os.uname().release.split(".")
+    return _has_root() and (int(release[0]), int(release[1])) >= (6, 6)
+
+
+CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
+    "kernel": (_has_root, "needs root on a kernel with BPF"),
+    "clang": (_has_clang, "needs clang on PATH"),
+    "bpftool": (lambda: shutil.which("bpftool") is not None, "needs bpftool on PATH"),
+    "tcx": (_has_tcx, "needs Linux 6.6 or later"),
+}
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Skip when one of `names` is missing, with a reason that can be checked.
+
+    Names listed in DYNMON_TESTS_REQUIRE are never skipped: there, a missing one lets the test fail.
+    """
+    missing = [name for name in names if name not in REQUIRED and not CHECKS[name][0]()]
+    return pytest.mark.skipif(bool(missing), reason="; ".join(CHECKS[name][1] for name in missing))
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout_seconds: float = 10.0) -> None:
+    """Return as soon as `condition` holds; fail the test when it does not in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout_seconds} s for {what}")
+        time.sleep(0.005)
+
+
+def run(*command: str, check: bool = True, timeout_seconds: float = 60.0, **options: object) -> str:
+    """Run a command to its end and return what it printed."""
+    result = subprocess.run(command, text=True, capture_output=True, timeout=timeout_seconds, check=False, **options)
+    if check and result.returncode:
+        pytest.fail(f"{' '.join(command)} exited with {result.returncode}:\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def open_descriptors() -> set[str]:
+    """What every descriptor of this process refers to, as ``number -> target`` strings."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found.add(f"{entry.name} -> {entry.readlink()}")
+        except OSError:
+            continue
+    return found
+
+
+@contextmanager
+def network_namespace(path: str) -> Iterator[None]:
+    """Run the block's system calls of this thread in the namespace at `path`, and come back."""
+    with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as target:
+        _setns(target.fileno())
+        try:
+            yield
+        finally:
+            _setns(home.fileno())
+
+
+def _setns(descriptor: int) -> None:
+    if _libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@dataclass(frozen=True)
+class Veth:
+    """A pair of interfaces: `host` in the namespace of the test, `peer` in a namespace of its own.
+
+    IPv6 and ARP are off on both, so no packet is on the wire but those that a test sends.
+    """
+
+    host: str
+    peer: str
+    namespace: str
+
+    def send_in(self, *frames: bytes, count: int = 1) -> int:
+        """Send `frames` from the peer, `count` times: they are received (ingress) on the host's side."""
+        with network_namespace(f"/run/netns/{self.namespace}"):
+            return send_frames(self.peer, frames, count)
+
+    def send_out(self, *frames: bytes, count: int = 1) -> int:
+        """Send `frames` from the host's side (egress), `count` times."""
+        return send_frames(self.host, frames, count)
+
+    def send(self, direction: str, *frames: bytes, count: int = 1) -> int:
+        """Send so that the host's interface sees the frames in `direction`."""
+        return self.send_in(*frames, count=count) if direction == "ingress" else self.send_out(*frames, count=count)
+
+
+def send_frames(interface: str, frames: tuple[bytes, ...], count: int) -> int:
+    """Send raw frames on `interface`; the number sent is the number of calls that returned."""
+    sent = 0
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as door:
+        door.bind((interface, 0))
+        for _ in range(count):
+            for frame in frames:
+                door.send(frame)
+                sent += 1
+    return sent
+
+
+@contextmanager
+def veth_pair(*, addresses: tuple[str, str] | None = None) -> Iterator[Veth]:
+    """A veth pair with its peer in a new namespace; both are gone afterwards.
+
+    With `addresses` (such as ``("10.9.0.1/24", "10.9.0.2/24")``) the two ends are hosts that can ping one another.
+    """
+    number = next(_numbers)
+    veth = Veth(host=f"dh{number}", peer=f"dp{number}", namespace=f"dynmon-test-{number}")
+    run("ip", "netns", "add", veth.namespace)
+    try:
+        quiet = ("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+        run(*quiet)
+        run("ip", "netns", "exec", veth.namespace, *quiet)
+        run("ip", "link", "add", veth.host, "type", "veth", "peer", "name", veth.peer, "netns", veth.namespace)
+        for name, prefix, address in (
+            (veth.host, (), addresses and addresses[0]),
+            (veth.peer, ("-n", veth.namespace), addresses and addresses[1]),
+        ):
+            if address:
+                run("ip", *prefix, "addr", "add", address, "dev", name)
+            run("ip", *prefix, "link", "set", name, "up", *(() if address else ("arp", "off")))
+        run("ip", "link", "set", "lo", "up")
+        wait_until(lambda: Path(f"/sys/class/net/{veth.host}/operstate").read_text() == "up\n", f"{veth.host} to be up")
+        yield veth
+    finally:
+        run("ip", "link", "del", veth.host, check=False)
+        run("ip", "netns", "del", veth.namespace)
