@@ -140,6 +140,8 @@ def veth_pair(*, addresses: tuple[str, str] | None = None) -> Iterator[Veth]:
 
     With `addresses` (such as ``("10.9.0.1/24", "10.9.0.2/24")``) the two ends are hosts that can ping one another.
     """
+    if os.environ.get("DYNMON_ISOLATED") != "yes":
+        pytest.fail("network tests run in namespaces of their own: make test, or scripts/isolated pytest ...")
     number = next(_numbers)
     veth = Veth(host=f"dh{number}", peer=f"dp{number}", namespace=f"dynmon-test-{number}")
     run("ip", "netns", "add", veth.namespace)
@@ -156,7 +158,7 @@ def veth_pair(*, addresses: tuple[str, str] | None = None) -> Iterator[Veth]:
                 run("ip", *prefix, "addr", "add", address, "dev", name)
             run("ip", *prefix, "link", "set", name, "up", *(() if address else ("arp", "off")))
         run("ip", "link", "set", "lo", "up")
-        wait_until(lambda: Path(f"/sys/class/net/{veth.host}/operstate").read_text() == "up\n", f"{veth.host} to be up")
+        wait_until(lambda: "state UP" in run("ip", "link", "show", veth.host), f"{veth.host} to be up")
         yield veth
     finally:
         run("ip", "link", "del", veth.host, check=False)

@@ -14,7 +14,7 @@ DEFAULT_PATH_NAME = "Default path config"
 # The lexical rules of OpenMetrics 1.0, "ABNF"; the colon is left to recording rules there, but accepted.
 METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-# Added by Dynmon or given a meaning by OpenMetrics; a user's label of the same name would make the exposition ambiguous.
+# Added by Dynmon or given a meaning by OpenMetrics: a user's label of the same name would be ambiguous.
 RESERVED_LABELS = frozenset({"le", "quantile", "cube", "direction", "interface", "cpu", "index"})
 
 
