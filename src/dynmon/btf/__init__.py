@@ -1,0 +1,18 @@
+"""Types out of BTF, and plans that decode their values by columns; pure: no kernel, no libbpf, no root."""
+
+from dynmon.btf.object import Btf, MapAttributes
+from dynmon.btf.parse import InvalidBtf
+from dynmon.btf.planner import UndecodableType, plan_for
+from dynmon.btf.plans import Hexadecimal, Integer, Plan, Rows
+
+__all__ = [
+    "Btf",
+    "Hexadecimal",
+    "Integer",
+    "InvalidBtf",
+    "MapAttributes",
+    "Plan",
+    "Rows",
+    "UndecodableType",
+    "plan_for",
+]

@@ -1,0 +1,186 @@
+"""How to turn rows of bytes into JSON values, column by column.
+
+A plan is made once for a type and used for any number of rows. `rows` is always a numpy array of ``uint8`` with one
+row for each value and at least `size` columns; a member is decoded from a view of its columns, so the work in Python
+is one step for a column and one for a finished value, never one for a byte. Little-endian only.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.uint8]
+WORD_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(ABC):
+    """Decodes values of `size` bytes; one value has `leaves` scalars in it."""
+
+    size: int
+    leaves: int = field(default=1, kw_only=True)
+    is_number: ClassVar[bool] = False
+
+    @abstractmethod
+    def decode(self, rows: Rows) -> list[Any]:
+        """One JSON-able value for each row."""
+
+    def numbers(self, rows: Rows) -> list[int] | list[float]:
+        """One number for each row, where `is_number`: enums as numbers, NaN and infinities as they are."""
+        raise TypeError(f"{type(self).__name__} is not a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Integer(Plan):
+    """1, 2, 4, 8 or 16 bytes, exactly."""
+
+    is_signed: bool
+    is_number: ClassVar[bool] = True
+
+    def decode(self, rows: Rows) -> list[Any]:
+        if self.size <= WORD_BYTES:
+            return _column(rows, f"<{'i' if self.is_signed else 'u'}{self.size}")
+        low = _column(rows[:, :WORD_BYTES], "<u8")
+        high = _column(rows[:, WORD_BYTES:], "<i8" if self.is_signed else "<u8")
+        return [above << 64 | below for below, above in zip(low, high, strict=True)]
+
+    def numbers(self, rows: Rows) -> list[int] | list[float]:
+        return self.decode(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Bits(Plan):
+    """A bit-field: `bits` of the bytes that start `shift` bits before it."""
+
+    shift: int
+    bits: int
+    is_signed: bool
+    is_number: ClassVar[bool] = True
+
+    def decode(self, rows: Rows) -> list[Any]:
+        if self.size > WORD_BYTES:
+            return [self._extract(int.from_bytes(row.tobytes(), "little")) for row in rows[:, : self.size]]
+        words = np.zeros((len(rows), WORD_BYTES), np.uint8)
+        words[:, : self.size] = rows[:, : self.size]
+        # To the top and back down: the first drops what stands above, the second what stands below and, for a
+        # signed type, repeats the sign.
+        topped = words.view("<u8")[:, 0] << np.uint64(64 - self.shift - self.bits)
+        kind = np.int64 if self.is_signed else np.uint64
+        fields: list[Any] = (topped.view(kind) >> kind(64 - self.bits)).tolist()
+        return fields
+
+    def numbers(self, rows: Rows) -> list[int] | list[float]:
+        return self.decode(rows)
+
+    def _extract(self, whole: int) -> int:
+        value = whole >> self.shift & (1 << self.bits) - 1
+        return value - (1 << self.bits) if self.is_signed and value >> self.bits - 1 else value
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean(Plan):
+    """True for anything but zero."""
+
+    number: Plan
+    is_number: ClassVar[bool] = True
+
+    def decode(self, rows: Rows) -> list[Any]:
+        return [value != 0 for value in self.number.decode(rows)]
+
+    def numbers(self, rows: Rows) -> list[int] | list[float]:
+        return [int(value) for value in self.decode(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Floating(Plan):
+    """Half, single or double precision, widened to double; NaN and infinities are null, which JSON has not."""
+
+    is_number: ClassVar[bool] = True
+
+    def decode(self, rows: Rows) -> list[Any]:
+        return [value if math.isfinite(value) else None for value in self.numbers(rows)]
+
+    def numbers(self, rows: Rows) -> list[int] | list[float]:
+        return _column(rows, f"<f{self.size}")
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration(Plan):
+    """The enumerator's name; the number where none has it."""
+
+    number: Plan
+    names: Mapping[int, str]
+    is_number: ClassVar[bool] = True
+
+    def decode(self, rows: Rows) -> list[Any]:
+        return [self.names.get(value, value) for value in self.number.decode(rows)]
+
+    def numbers(self, rows: Rows) -> list[int] | list[float]:
+        return self.number.numbers(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Address(Plan):
+    """A pointer, as a number that nobody should add up."""
+
+    def decode(self, rows: Rows) -> list[Any]:
+        return _column(rows, f"<u{self.size}")
+
+
+@dataclass(frozen=True, slots=True)
+class Hexadecimal(Plan):
+    """Bytes whose type is not known, two hexadecimal digits each, in the order of memory."""
+
+    def decode(self, rows: Rows) -> list[Any]:
+        return [row.tobytes().hex() for row in rows[:, : self.size]]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Plan):
+    """An array: a list of `count` values."""
+
+    element: Plan
+    count: int
+
+    def decode(self, rows: Rows) -> list[Any]:
+        if not self.count:
+            return [[] for _ in rows]
+        flat_rows = np.ascontiguousarray(rows[:, : self.size]).reshape(len(rows) * self.count, self.element.size)
+        flat = self.element.decode(flat_rows)
+        return [flat[start : start + self.count] for start in range(0, len(flat), self.count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A named part of a record."""
+
+    name: str
+    offset: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Plan):
+    """A struct or union: an object with a key for each member, in the order of their declaration."""
+
+    parts: tuple[Field, ...]
+
+    def decode(self, rows: Rows) -> list[Any]:
+        if not self.parts:
+            return [{} for _ in rows]
+        names = [part.name for part in self.parts]
+        columns = [part.plan.decode(rows[:, part.offset :]) for part in self.parts]
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _column(rows: Rows, dtype: str) -> list[Any]:
+    size = np.dtype(dtype).itemsize
+    values: list[Any] = np.ascontiguousarray(rows[:, :size]).view(dtype)[:, 0].tolist()
+    return values
