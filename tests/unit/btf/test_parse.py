@@ -1,0 +1,139 @@
+"""Raw BTF is read whole or refused."""
+
+import struct
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.btf.builder import SIGNED, BtfBuilder
+
+from dynmon.btf import Btf, InvalidBtf, UndecodableType, plan_for
+from dynmon.btf import types as t
+
+
+def everything():
+    """One type of each kind."""
+    build = BtfBuilder()
+    u32 = build.integer("unsigned int", 4)
+    pair = build.structure("pair", 8, [("a", u32, 0), ("b", u32, 32)])
+    build.union("either", 4, [("a", u32, 0)])
+    pointer = build.pointer(pair)
+    five = build.array(u32, 5)
+    build.enum("color", 4, [("RED", 0), ("BLUE", -1)])
+    build.enum64("wide", 8, [("HUGE", 1 << 40)])
+    build.add(7, "later", flag=True)
+    build.typedef("u32", u32)
+    for kind in (9, 10, 11, 18):
+        build.add(kind, size_or_type=u32)
+    prototype = build.add(13, size_or_type=u32, count=1, tail=struct.pack("<II", build.name("arg"), u32))
+    build.add(12, "run", prototype, count=1)
+    build.floating("double", 8)
+    declared = build.structure(
+        "", 32, [("key", pointer, 0), ("value", build.pointer(u32), 64), ("max_entries", build.pointer(five), 128)]
+    )
+    variable = build.variable("FLOWS", declared)
+    build.section(".maps", [variable])
+    build.decl_tag("dynmon:shared", variable)
+    build.decl_tag("ipv4", pair, 1)
+    return build, variable, pair
+
+
+def test_every_kind_is_read():
+    """A type of each of the 19 kinds comes out as it went in."""
+    build, _, pair = everything()
+    btf = build.btf()
+
+    assert build.count == len(btf) - 1
+    assert btf[pair] == t.Composite("pair", 8, False, (t.Member("a", 1, 0, None), t.Member("b", 1, 32, None)))
+    assert btf[btf.find("color", t.Enum)].enumerators == (("RED", 0), ("BLUE", -1))
+    assert btf[btf.find("wide", t.Enum)].enumerators == (("HUGE", 1 << 40),)
+    assert btf[btf.find("later", t.Forward)].is_union
+    assert btf[btf.find("run", t.Function)].linkage == 1
+    assert btf.describe(pair) == "struct pair"
+
+
+def test_a_map_is_found_with_its_types_numbers_and_tags():
+    """What ``.maps`` says of a map is there by the map's name."""
+    build, variable, pair = everything()
+    btf = build.btf()
+
+    attributes = btf.map_attributes["FLOWS"]
+
+    assert (attributes.key_type_id, attributes.value_type_id) == (pair, 1)
+    assert attributes.numbers == {"max_entries": 5}
+    assert attributes.tags == ("dynmon:shared",)
+    assert btf.variables == {"FLOWS": variable}
+    assert btf.decl_tags(pair, 1) == ("ipv4",)
+    assert btf.decl_tags(pair) == ()
+
+
+def test_btf_without_maps_has_none():
+    assert BtfBuilder().btf().map_attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "less than a header"),
+        (b"\x7fELF" + bytes(40), "are not BTF's"),
+        (struct.pack(">HBBIIIII", 0xEB9F, 1, 0, 24, 0, 0, 0, 1) + b"\0", "big-endian"),
+        (struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, 0, 0, 9) + b"\0", "beyond the end"),
+        (struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, 0, 0, 1) + b"x", "NUL"),
+        (struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 4000, 0, 0, 0, 1) + b"\0", "header cannot"),
+    ],
+)
+def test_what_is_not_btf_is_refused(raw, reason):
+    with pytest.raises(InvalidBtf, match=reason):
+        Btf.parse(raw)
+
+
+@pytest.mark.parametrize(
+    ("add", "reason"),
+    [
+        (lambda build: build.add(31), "kind 31"),
+        (lambda build: build.pointer(7), "refers to type 7"),
+        (lambda build: build.add(4, "s", 4, 65535), "cut off"),
+        (lambda build: build.integer("int", 3), "3 bytes"),
+        (lambda build: build.integer("int", 4, bits=33), "33 bits"),
+        (lambda build: build.enum("e", 3, []), "3 bytes"),
+    ],
+)
+def test_a_wrong_record_is_refused_with_its_id(add, reason):
+    build = BtfBuilder()
+    add(build)
+
+    with pytest.raises(InvalidBtf, match=reason) as refusal:
+        build.btf()
+
+    assert 1 == refusal.value.fields()["type-id"]
+
+
+def test_a_name_beyond_the_names_is_refused():
+    build = BtfBuilder()
+    build.records += struct.pack("<III", 999, 2 << 24, 0)
+
+    with pytest.raises(InvalidBtf, match="name lies at 999"):
+        build.btf()
+
+
+@given(st.data())
+def test_changed_bytes_are_refused_or_decoded_never_worse(data):
+    """Whatever bytes are changed: types and plans, or an error of ours."""
+    raw = bytearray(everything()[0].raw())
+    for _ in range(data.draw(st.integers(1, 8))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        btf = Btf.parse(bytes(raw))
+    except InvalidBtf:
+        return
+    for type_id in range(len(btf)):
+        with suppress(UndecodableType):
+            assert plan_for(btf, type_id).leaves <= 1 << 20
+
+
+def test_signs_of_integers_survive():
+    build = BtfBuilder()
+    build.integer("int", 4, SIGNED)
+
+    assert build.btf()[1].is_signed
