@@ -1,0 +1,76 @@
+"""Compiled objects on disk, by a digest of everything that went into them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from dynmon.errors import Diagnostic
+
+MAX_BYTES = 256 << 20
+SUFFIX = ".object"
+
+
+class ObjectCache:
+    """A folder of objects; the least recently used ones go when it grows over its bound.
+
+    Several processes may share it. An entry is a line of JSON (the digest of the object, its warnings) and the object;
+    one that was damaged counts as absent.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The folder holds code that will run in the kernel: nobody else may put any there.
+        folder.chmod(0o700)
+
+    def get(self, key: str) -> tuple[bytes, tuple[Diagnostic, ...]] | None:
+        """The object and its warnings; None when they are not here or not whole."""
+        path = self._folder / (key + SUFFIX)
+        try:
+            header, _, code = path.read_bytes().partition(b"\n")
+            facts = json.loads(header)
+            if facts["sha256"] != hashlib.sha256(code).hexdigest():
+                raise ValueError("damaged")
+            warnings = tuple(Diagnostic(**warning) for warning in facts["warnings"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            path.unlink(missing_ok=True)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return code, warnings
+
+    def put(self, key: str, code: bytes, warnings: tuple[Diagnostic, ...]) -> None:
+        """Keep an object; a full disk costs only the next compilation."""
+        facts = {"sha256": hashlib.sha256(code).hexdigest(), "warnings": [asdict(item) for item in warnings]}
+        with contextlib.suppress(OSError):
+            descriptor, name = tempfile.mkstemp(prefix=".object-", dir=self._folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(json.dumps(facts).encode() + b"\n" + code)
+                Path(name).rename(self._folder / (key + SUFFIX))
+            except OSError:
+                Path(name).unlink(missing_ok=True)
+                raise
+            self._prune()
+
+    def _prune(self) -> None:
+        entries = []
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                entries.append((status.st_mtime_ns, status.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self._max_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= size

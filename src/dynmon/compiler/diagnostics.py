@@ -1,0 +1,103 @@
+"""What clang said, as findings at places in the user's own text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dynmon.errors import Diagnostic, InjectionError, diagnostics_as_data
+from dynmon.models import Direction
+
+MAX_DIAGNOSTICS = 50
+USER_FILE = "<stdin>"
+MISSING_HANDLER = (
+    "handle_rx is not defined: the code must have a function "
+    "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
+)
+
+# file:line:column: severity: message
+LOCATED = re.compile(
+    r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$"
+)
+# The code generator turns it around: error: file:line:column: in function name type: message
+FROM_BACKEND = re.compile(
+    r"^(?P<severity>fatal error|error|warning): (?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)$"
+)
+UNLOCATED = re.compile(r"^(?:clang[-\d]*: )?(?P<severity>fatal error|error): (?P<message>.*)$")
+IN_FUNCTION = re.compile(r"^in function (?P<function>\S+) .*?\): (?P<message>.*)$")
+# The driver's own closing words, which repeat that there were errors.
+NOISE = re.compile(r"clang frontend command failed|linker command failed|unable to execute command")
+
+
+class CompileError(InjectionError):
+    """The code does not compile."""
+
+    stage = "compile"
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        errors = [finding for finding in diagnostics if finding.severity == "error"] or list(diagnostics)
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(f"compile {errors[0]}{more}")
+        self.diagnostics = tuple(diagnostics)
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"stage": self.stage, "diagnostics": diagnostics_as_data(self.diagnostics)}
+
+
+@dataclass(slots=True)
+class _Finding:
+    """A finding with the notes below it."""
+
+    file: str
+    line: int
+    column: int
+    severity: str
+    message: str
+    notes: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+def parse_diagnostics(messages: str, source: str, direction: Direction) -> tuple[Diagnostic, ...]:
+    """Read clang's standard error; errors first, then warnings, at most MAX_DIAGNOSTICS."""
+    lines = re.split(r"\r\n|\r|\n", source)
+    findings = [_place(finding, lines, direction) for finding in _findings(messages)]
+    ranked = sorted(dict.fromkeys(findings), key=lambda finding: finding.severity != "error")
+    return tuple(ranked[:MAX_DIAGNOSTICS])
+
+
+def _findings(messages: str) -> Iterable[_Finding]:
+    current: _Finding | None = None
+    for text in messages.splitlines():
+        if match := LOCATED.match(text) or FROM_BACKEND.match(text):
+            place = match["file"], int(match["line"]), int(match["column"])
+            if match["severity"] == "note":
+                if current:
+                    current.notes.append(place)
+                continue
+            if current:
+                yield current
+            current = _Finding(*place, match["severity"], match["message"])
+        elif (match := UNLOCATED.match(text)) and not NOISE.search(match["message"]):
+            if current:
+                yield current
+            current = _Finding("", 0, 0, match["severity"], match["message"])
+    if current:
+        yield current
+
+
+def _place(finding: _Finding, lines: list[str], direction: Direction) -> Diagnostic:
+    """The finding in the user's text: where it is, or else the first note that points there."""
+    places = [(finding.file, finding.line, finding.column), *finding.notes]
+    line, column = next(((line, column) for file, line, column in places if file == USER_FILE), (0, 0))
+    source_line = lines[line - 1] if 0 < line <= len(lines) else ""
+    severity = "warning" if finding.severity == "warning" else "error"
+    return Diagnostic(direction.value, line, column, severity, _sentence(finding.message), source_line)
+
+
+def _sentence(message: str) -> str:
+    if "'handle_rx' has internal linkage but is not defined" in message:
+        return MISSING_HANDLER
+    if match := IN_FUNCTION.match(message):
+        return f"in function {match['function']}: {match['message']}"
+    return message
