@@ -153,7 +153,7 @@ class DynmonClient:
         """
         path = "".join(f"{_segment(segment)}/" for segment in segments)
         url = f"{self.url}{path.rstrip('/') if query else path}{'?' if query else ''}{query}"
-        content = None if body is ... else json.dumps(body, ensure_ascii=False).encode()
+        content = None if body is ... else json.dumps(body).encode()
         headers = {"Accept": accept} | ({} if body is ... else {"Content-Type": "application/json"})
         try:
             response = self._http.request(method, url, content=content, headers=headers)

@@ -149,12 +149,9 @@ def parse_text(text: str, where: str) -> Any:
     except json.JSONDecodeError as error:
         json_error = error
     if text.lstrip().startswith(("{", "[")):
-        # YAML would accept it, or say something about YAML that helps nobody who wrote JSON.
+        # Whoever writes a brace means JSON, and what YAML has to say about it would not help.
         place = f"line {json_error.lineno} column {json_error.colno}"
-        document = _yaml_or_none(text)
-        if document is None:
-            raise PackError(f"{where} is not valid JSON: {place}: {json_error.msg}") from json_error
-        return document
+        raise PackError(f"{where} is not valid JSON: {place}: {json_error.msg}") from json_error
     return _parse_yaml(text, where)
 
 
@@ -196,13 +193,6 @@ def _check(document: JsonObject) -> None:
         validate_document(DataplaneConfig, document, "the dataplane-config")
     except InvalidInputError as error:
         raise PackError(str(error)) from error
-
-
-def _yaml_or_none(text: str) -> Any:
-    try:
-        return _parse_yaml(text, "")
-    except PackError:
-        return None
 
 
 def _parse_yaml(text: str, where: str) -> Any:

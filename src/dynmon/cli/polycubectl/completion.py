@@ -81,10 +81,10 @@ def _matching(before: Sequence[str], current: str) -> Iterable[str]:
         candidates = list(_candidates(before, current))
     except (DynmonError, OSError):
         return ()
-    hints = [candidate for candidate in candidates if candidate.startswith("<")]
-    if hints and len(hints) == len(candidates):
+    if hints := [candidate for candidate in candidates if candidate.startswith("<")]:
+        # A new name is wanted; those that exist already are in the answer too, but are of no use.
         return () if current else hints[:1]
-    return (word for word in candidates if word.startswith(current) and not word.startswith("<"))
+    return (word for word in candidates if word.startswith(current))
 
 
 def _candidates(before: Sequence[str], current: str) -> Iterator[str]:

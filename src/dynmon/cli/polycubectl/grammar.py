@@ -64,6 +64,9 @@ def parse(words: Sequence[str]) -> Invocation:
     """
     if "" in words:
         raise UsageError("an empty word names nothing")
+    for word in words:
+        if not word.isprintable() and "=" not in word or _is_broken(word):
+            raise UsageError(f"{word!r} has characters that cannot be sent")
     if HELP in words[:-1]:
         raise UsageError(f"{HELP} must be the last word")
     if words and words[-1] == HELP:
@@ -100,6 +103,11 @@ def _parse_general(words: Sequence[str]) -> Invocation:
         waits_for_stdin=waits,
         view=_parse_view([flag for flag in flags if flag != FROM_STDIN], command),
     )
+
+
+def _is_broken(word: str) -> bool:
+    """Whether the shell gave us bytes that are not UTF-8."""
+    return any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def _pair(word: str) -> tuple[str, str]:

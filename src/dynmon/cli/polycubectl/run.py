@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from dynmon.cli.polycubectl.grammar import Invocation, UsageError, parse
@@ -26,6 +27,8 @@ EXIT_INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run polycubectl; the exit status is 0 done, 1 no daemon (or unusable settings), 2 refused or wrong usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # half a character in an answer is not our failure
     try:
         status = _run(words)
         sys.stdout.flush()
