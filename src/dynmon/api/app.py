@@ -1,0 +1,88 @@
+"""Put the REST application together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dynmon.api import problems
+from dynmon.api.changes import Changes
+from dynmon.api.cube_routes import add_cube_routes
+from dynmon.api.daemon_routes import DaemonRoutes
+from dynmon.api.exposition import daemon_exposition, exposition_format, exposition_response
+from dynmon.api.limits import BodyLimitMiddleware
+from dynmon.api.metrics import Telemetry, TelemetryMiddleware
+from dynmon.api.operations import Operations
+from dynmon.api.pages import add_pages
+from dynmon.api.paths import PathMiddleware
+from dynmon.api.responses import BASE
+from dynmon.api.writes import Writer
+from dynmon.cubes import CubeRegistry
+from dynmon.errors import NotFoundError
+from dynmon.models.cube import RESERVED_CUBE_NAMES
+from dynmon.settings import Settings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
+    """The whole REST API over `registry`, whose owner keeps owning it."""
+    app = FastAPI(
+        title="Dynmon",
+        version=version("dynmon"),
+        description="Inject eBPF code into live interfaces and read its maps.",
+        # The pages of our own need no other host, see pages.py.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    telemetry = Telemetry(lambda: len(registry.cubes()))
+    operations = Operations(app)
+    changes = Changes(registry, telemetry)
+    writer = Writer()
+    _add_exposition(operations, registry, telemetry)
+    add_cube_routes(operations, registry, changes, writer)
+    DaemonRoutes(operations, registry, changes, writer).add()
+    add_pages(operations)
+    problems.install(app)
+    # The last one added is the outermost.
+    app.add_middleware(PathMiddleware, service_of=_service_of(registry))
+    app.add_middleware(BodyLimitMiddleware, limits=settings.request_limits)
+    app.add_middleware(TelemetryMiddleware, telemetry=telemetry)
+    return app
+
+
+def _add_exposition(operations: Operations, registry: CubeRegistry, telemetry: Telemetry) -> None:
+    def scrape(request: Request) -> Response:
+        form = exposition_format(request.headers.get("accept", ""))
+        return exposition_response(daemon_exposition(registry, telemetry, form), form)
+
+    for path in ("/metrics", f"{BASE}/metrics"):
+        operations.add(
+            "GET",
+            path,
+            scrape,
+            "Metrics of every cube and of the daemon",
+            tag="metrics",
+            answer=str,
+            media_type="application/openmetrics-text",
+        )
+
+
+def _service_of(registry: CubeRegistry) -> Callable[[str], str | None]:
+    def service_of(word: str) -> str | None:
+        if word in RESERVED_CUBE_NAMES:
+            return None
+        try:
+            return registry.get(word).service_name
+        except NotFoundError:
+            return None
+
+    return service_of

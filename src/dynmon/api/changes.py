@@ -1,0 +1,196 @@
+"""What POST, PUT, PATCH and DELETE do: each takes the registry, a cube's name and the body, and gives the status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from dynmon.api.bodies import CUBE_KEYS, UnexpectedBody, as_object, settable
+from dynmon.api.metrics import Telemetry
+from dynmon.api.schemas import CubeChange
+from dynmon.cubes import CubeRegistry, DynmonCube
+from dynmon.errors import ConflictError, InvalidInputError, NotFoundError
+from dynmon.models import CubeConfig, DataplaneConfig, Direction, LogLevel, PathConfig, validate_document
+
+OK = 200
+CREATED = 201
+NO_CONTENT = 204
+
+
+class FixedAtCreation(ConflictError):
+    """A property of a cube that cannot change while it exists."""
+
+    def __init__(self, cube: str, key: str, present: str, wanted: str) -> None:
+        super().__init__(
+            f"{key} of cube {cube!r} is {present} and cannot become {wanted}; delete the cube and create it again"
+        )
+
+
+class InvalidLogLevel(InvalidInputError):
+    """Not one of the words for how much is logged."""
+
+    def __init__(self, value: object) -> None:
+        known = ", ".join(LogLevel)
+        super().__init__(f"loglevel must be a JSON string, one of {known}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes that a client can ask for."""
+
+    registry: CubeRegistry
+    telemetry: Telemetry
+
+    def create(self, name: str, body: Any) -> int:
+        """POST of a cube: make it, or conflict with the one there is."""
+        config = validate_document(CubeConfig, settable(body, CUBE_KEYS), f"cube {name!r}")
+        with self._injection(config.dataplane_config):
+            self.registry.create(name, config)
+        return CREATED
+
+    def create_named(self, body: Any) -> int:
+        """POST of a cube whose name is in the body."""
+        return self.create(_name_in(body), body)
+
+    def create_all(self, bodies: Any) -> int:
+        """POST of an array of cubes: make all of them or none."""
+        if not isinstance(bodies, list):
+            raise UnexpectedBody("an array of cubes")
+        with ExitStack() as undo:
+            for body in bodies:
+                name = _name_in(body)
+                self.create(name, body)
+                undo.callback(self.registry.delete, name)
+            undo.pop_all()
+        return CREATED
+
+    def put(self, name: str, body: Any) -> int:
+        """PUT of a cube: make it, or give the one there is what the body mentions."""
+        try:
+            cube = self.registry.get(name)
+        except NotFoundError:
+            return self.create(name, body)
+        config = validate_document(CubeConfig, settable(body, CUBE_KEYS), f"cube {name!r}")
+        given = config.model_fields_set
+        if "type" in given:
+            _check_fixed(cube, "type", cube.type.value, config.type.value)
+        loglevel = config.loglevel if "loglevel" in given else None
+        self._apply(cube, loglevel, config.dataplane_config)
+        return OK
+
+    def patch(self, name: str, body: Any) -> int:
+        """PATCH of a cube: its log level and its code, both or neither."""
+        cube = self.registry.get(name)
+        given = settable(body, CUBE_KEYS)
+        if isinstance(given.get("dataplane-config"), dict):
+            given["dataplane-config"] = _completed(cube, given["dataplane-config"])
+        change = validate_document(CubeChange, given, f"change of cube {name!r}")
+        for key, present, wanted in (
+            ("name", cube.name, change.name),
+            ("service-name", cube.service_name, change.service_name),
+            ("type", cube.type.value, change.type and change.type.value),
+        ):
+            _check_fixed(cube, key, present, wanted)
+        self._apply(cube, change.loglevel, change.dataplane_config or DataplaneConfig())
+        return OK
+
+    def patch_named(self, body: Any) -> int:
+        """PATCH of a cube whose name is in the body."""
+        return self.patch(_name_in(body), body)
+
+    def delete(self, name: str) -> int:
+        """DELETE of a cube."""
+        self.registry.delete(name)
+        return OK
+
+    def set_loglevel(self, name: str, body: Any) -> int:
+        """PATCH of the log level: a bare JSON string."""
+        cube = self.registry.get(name)
+        try:
+            level = LogLevel(body)
+        except ValueError as error:
+            raise InvalidLogLevel(body) from error
+        cube.set_loglevel(level)
+        return OK
+
+    def put_dataplane(self, name: str, body: Any) -> int:
+        """POST and PUT of the dataplane: inject the paths that are mentioned."""
+        cube = self.registry.get(name)
+        config = validate_document(DataplaneConfig, settable(body), "dataplane-config")
+        self._apply(cube, None, config)
+        return CREATED
+
+    def patch_dataplane(self, name: str, body: Any) -> int:
+        """PATCH of the dataplane: like PUT, but a path without code keeps the code it has."""
+        given = settable(body)
+        self.put_dataplane(name, _completed(self.registry.get(name), given))
+        return OK
+
+    def put_path(self, direction: Direction, name: str, body: Any) -> int:
+        """POST and PUT of one path: inject it."""
+        cube = self.registry.get(name)
+        given = settable(body)
+        if given:
+            path = validate_document(PathConfig, given, direction.path_name)
+            self._apply(cube, None, _one_path(direction, path))
+        return CREATED
+
+    def patch_path(self, direction: Direction, name: str, body: Any) -> int:
+        """PATCH of one path: inject it; without code, around the code it has."""
+        given = settable(body)
+        completed = _completed(self.registry.get(name), {direction.path_name: given})
+        self.put_path(direction, name, completed[direction.path_name])
+        return OK
+
+    def reset(self, direction: Direction | None, name: str) -> int:
+        """DELETE of the dataplane or one path: back to the default code."""
+        self.registry.get(name).reset(direction)
+        return NO_CONTENT
+
+    def _apply(self, cube: DynmonCube, loglevel: LogLevel | None, config: DataplaneConfig) -> None:
+        before = cube.loglevel
+        with ExitStack() as undo:
+            if loglevel is not None and loglevel is not before:
+                cube.set_loglevel(loglevel)
+                undo.callback(cube.set_loglevel, before)
+            if _mentions_code(config):
+                with self.telemetry.injection():
+                    cube.inject(config)
+            undo.pop_all()
+
+    @contextmanager
+    def _injection(self, config: DataplaneConfig) -> Iterator[None]:
+        with self.telemetry.injection() if _mentions_code(config) else nullcontext():
+            yield
+
+
+def _mentions_code(config: DataplaneConfig) -> bool:
+    return any(config.path(direction) is not None for direction in Direction)
+
+
+def _one_path(direction: Direction, path: PathConfig) -> DataplaneConfig:
+    return DataplaneConfig(**{direction.path_name.replace("-", "_"): path})
+
+
+def _name_in(body: Any) -> str:
+    name = as_object(body).get("name")
+    if not isinstance(name, str) or not name:
+        raise UnexpectedBody("a cube with its name: name is required")
+    return name
+
+
+def _check_fixed(cube: DynmonCube, key: str, present: str, wanted: str | None) -> None:
+    if wanted is not None and wanted != present:
+        raise FixedAtCreation(cube.name, key, present, wanted)
+
+
+def _completed(cube: DynmonCube, given: dict[str, Any]) -> dict[str, Any]:
+    """`given` with the running configuration filled in where a path is mentioned without code."""
+    completed = dict(given)
+    for direction in Direction:
+        path = given.get(direction.path_name)
+        if isinstance(path, dict) and path and "code" not in path:
+            completed[direction.path_name] = {**cube.path(direction).wire(), **settable(path)}
+    return completed

@@ -1,0 +1,147 @@
+"""The routes of `/dynmon`: reads and help out of the tree of resources, writes out of their table."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dynmon.api import help as helps
+from dynmon.api.bodies import read_json
+from dynmon.api.changes import Changes
+from dynmon.api.exposition import exposition_format, exposition_response
+from dynmon.api.operations import Endpoint, Operations
+from dynmon.api.paths import may_drain
+from dynmon.api.resources import CUBE, SERVICE, cube_trails, summary
+from dynmon.api.responses import BASE, JsonResponse, links
+from dynmon.api.schemas import CubeChange, CubeSummary
+from dynmon.api.tree import Container, Leaf, ListOf, Trail, Visit, check_keys, keys_of, read
+from dynmon.api.writes import Write, Writer, writes
+from dynmon.cubes import CubeRegistry
+from dynmon.models import CubeConfig
+
+COLLECTION = f"{BASE}/{SERVICE}"
+OPEN_METRICS = "open-metrics"
+
+
+def add_cube_routes(operations: Operations, registry: CubeRegistry, changes: Changes, writer: Writer) -> None:
+    """Serve every resource of dynmon cubes."""
+    _add_collection(operations, registry, changes, writer)
+    for trail in cube_trails().values():
+        path = _path(trail.template)
+        if trail.template == OPEN_METRICS:
+            operations.add(
+                "GET",
+                path,
+                _open_metrics(registry),
+                "Read all metrics as OpenMetrics text",
+                tag="metrics",
+                answer=str,
+                media_type="application/openmetrics-text",
+            )
+        else:
+            _add_read(operations, registry, trail)
+        operations.add_help(path, _help(registry, trail))
+    for write in writes(changes):
+        operations.add(
+            write.method,
+            _path(write.template),
+            _write(write, writer),
+            write.summary,
+            tag="cubes",
+            status=write.status,
+            other_statuses=write.also,
+            body=write.body,
+        )
+
+
+def _path(template: str) -> str:
+    return f"{COLLECTION}/{{name}}/{template}".rstrip("/")
+
+
+def _write(write: Write, writer: Writer) -> Endpoint:
+    async def change(request: Request) -> Response:
+        name = request.path_params["name"]
+        if write.method == "DELETE":
+            return await writer.run(write.apply, name)
+        return await writer.run(write.apply, name, await read_json(request))
+
+    return change
+
+
+def _add_read(operations: Operations, registry: CubeRegistry, trail: Trail) -> None:
+    node = trail.node
+
+    def get(request: Request) -> Response:
+        visit = _visit(registry, trail, request)
+        value = read(trail, visit)
+        if isinstance(node, Container):
+            here = (SERVICE, visit.cube.name, *_segments(trail, visit))
+            offered = [child.name for child in node.children if child.linked]
+            value = {**value, "_links": links(request, here, offered)}
+        return JsonResponse(value)
+
+    tag = "metrics" if trail.nodes[1:] and trail.nodes[1].name == "metrics" else "cubes"
+    operations.add("GET", _path(trail.template), get, node.description, tag=tag, answer=node.schema)
+
+
+def _visit(registry: CubeRegistry, trail: Trail, request: Request) -> Visit:
+    return Visit(
+        cube=registry.get(request.path_params["name"]),
+        keys=tuple(request.path_params[parameter] for parameter in trail.parameters),
+        drain=trail.node.drains and may_drain(request.scope),
+    )
+
+
+def _segments(trail: Trail, visit: Visit) -> list[str]:
+    keys = iter(visit.keys)
+    return [next(keys) if node.segment != node.name else node.name for node in trail.nodes[1:]]
+
+
+def _open_metrics(registry: CubeRegistry) -> Endpoint:
+    def get(request: Request) -> Response:
+        cube = registry.get(request.path_params["name"])
+        form = exposition_format(request.headers.get("accept", ""))
+        return exposition_response(cube.open_metrics(form, drain=may_drain(request.scope)), form)
+
+    return get
+
+
+def _help(registry: CubeRegistry, trail: Trail) -> Endpoint:
+    node = trail.node
+
+    def options(request: Request) -> Response:
+        asked = helps.help_request(request)
+        if node is CUBE and asked.help is helps.Help.ADD:
+            return JsonResponse(helps.about_new_entry(CUBE, asked))
+        visit = _visit(registry, trail, request)
+        check_keys(trail, visit)
+        if isinstance(node, Leaf):
+            return JsonResponse(helps.about_leaf(node, asked))
+        if isinstance(node, ListOf):
+            return JsonResponse(helps.about_list(node.entry.key, keys_of(trail, visit), asked))
+        assert isinstance(node, Container)
+        return JsonResponse(helps.about_container(node, asked))
+
+    return options
+
+
+def _add_collection(operations: Operations, registry: CubeRegistry, changes: Changes, writer: Writer) -> None:
+    def get(request: Request) -> Response:
+        return JsonResponse([summary(cube) for cube in registry.cubes()])
+
+    async def post(request: Request) -> Response:
+        return await writer.run(changes.create_named, await read_json(request))
+
+    async def patch(request: Request) -> Response:
+        return await writer.run(changes.patch_named, await read_json(request))
+
+    def options(request: Request) -> Response:
+        names = [cube.name for cube in registry.cubes()]
+        return JsonResponse(helps.about_list(CUBE.key, names, helps.help_request(request), CUBE))
+
+    operations.add("GET", COLLECTION, get, "All dynmon cubes", tag="cubes", answer=list[CubeSummary])
+    operations.add(
+        "POST", COLLECTION, post, "Create the cube named in the body", tag="cubes", status=201, body=CubeConfig
+    )
+    operations.add("PATCH", COLLECTION, patch, "Change the cube named in the body", tag="cubes", body=CubeChange)
+    operations.add_help(COLLECTION, options)

@@ -1,0 +1,213 @@
+"""The routes of the daemon itself: what there is, where it is attached, and how the daemon does."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dynmon.api import help as helps
+from dynmon.api.bodies import read_json
+from dynmon.api.changes import Changes
+from dynmon.api.operations import Endpoint, Operations
+from dynmon.api.resources import SERVICE, summary
+from dynmon.api.responses import BASE, IndentedJsonResponse, JsonResponse, empty, href
+from dynmon.api.schemas import CubeSummary, Healthy, Link, Netdev, Service
+from dynmon.api.services import all_services, service, services_help
+from dynmon.api.topology import topology_of
+from dynmon.api.tree import Leaf
+from dynmon.api.writes import Writer
+from dynmon.cubes import CubeRegistry
+from dynmon.errors import UnsupportedError
+from dynmon.models import AttachRequest, CubeConfig, DetachRequest, validate_document
+from dynmon.netdev import Interface, find_interface, usable_interfaces
+
+TAG = "daemon"
+# The order in which the base lists them.
+RESOURCES = (
+    "services",
+    "cubes",
+    "netdevs",
+    "version",
+    "connect",
+    "disconnect",
+    "attach",
+    "detach",
+    "topology",
+)
+COMPLETIONS = ("connect", "disconnect", "attach", "detach", "services", "cubes", "topology", "netdevs")
+CUBE_KEY = Leaf(name="name", description="Name of the cube", example="monitor1")
+NETDEV_KEY = Leaf(name="name", description="Name of the network interface", example="eth0")
+
+
+class NoPorts(UnsupportedError):
+    """Only cubes with ports can be connected, and this daemon makes none."""
+
+    def __init__(self, attempt: str) -> None:
+        super().__init__(
+            f"{attempt}: only ports of cubes can be peers, and no cube here has ports; use attach and detach"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonRoutes:
+    """Handlers that need the registry."""
+
+    operations: Operations
+    registry: CubeRegistry
+    changes: Changes
+    writer: Writer
+
+    def add(self) -> None:
+        """Serve all of them."""
+        self._get("", self._base, "What there is", list[Link])
+        self._get("services", lambda _: all_services(), "Kinds of cubes", list[Service], indent=True)
+        self._get("services/{name}", lambda name: service(name), "One kind of cube", list[dict[str, str]])
+        self._get("cubes", lambda _: self._cubes(), "All cubes by service", dict[str, list[CubeSummary]], indent=True)
+        self._get("cubes/{name}", self._cube, "One cube", CubeSummary, indent=True)
+        self._get("netdevs", lambda _: _netdevs(), "Interfaces that are up", list[Netdev], indent=True)
+        self._get("netdevs/{name}", _netdev, "One interface", list[Netdev], indent=True)
+        self._get("version", lambda _: _version(), "Versions", dict[str, dict[str, str]])
+        self._get("topology", lambda _: self._summaries(), "All cubes", list[CubeSummary], indent=True)
+        self._get("topology/{name}", self._topology, "The cubes of an interface", dict[str, Any], indent=True)
+        self._post("cubes", self.changes.create_all, "Create cubes, all or none", list[CubeConfig], 201)
+        self._post("attach", self._attach, "Put a cube on an interface", AttachRequest)
+        self._post("detach", self._detach, "Take a cube off an interface", DetachRequest)
+        self._post("connect", _refuse("connect"), "Connect two ports", dict[str, str])
+        self._post("disconnect", _refuse("disconnect"), "Disconnect two ports", dict[str, str])
+        self.operations.add("GET", "/healthz", _healthy, "Whether the daemon answers", tag=TAG, answer=Healthy)
+        self._add_help()
+
+    def _get(self, path: str, value: Callable[[Any], Any], summary: str, answer: Any, *, indent: bool = False) -> None:
+        shape = IndentedJsonResponse if indent else JsonResponse
+
+        def get(request: Request) -> Response:
+            return shape(value(request.path_params["name"] if "{" in path else request))
+
+        self.operations.add("GET", _url(path), get, summary, tag=TAG, answer=answer)
+
+    def _post(self, path: str, apply: Callable[[Any], int], summary: str, body: Any, status: int = 200) -> None:
+        async def post(request: Request) -> Response:
+            given = await request.body()
+            # The body of a list is a list, also when it is left out.
+            return await self.writer.run(apply, await read_json(request) if given.strip() or path != "cubes" else [])
+
+        self.operations.add("POST", _url(path), post, summary, tag=TAG, status=status, body=body)
+
+    def _add_help(self) -> None:
+        names = self._names
+        helped: Mapping[str, Endpoint] = {
+            "": self._base_help,
+            "cubes": _help(lambda asked: helps.about_table(CUBE_KEY, "cube", names(), asked)),
+            "netdevs": _help(lambda asked: helps.about_table(NETDEV_KEY, "netdev", _netdev_names(), asked)),
+            "connect": _help(_ports_help),
+            "disconnect": _help(_ports_help),
+            **{path: _help(helps.only_show) for path in ("cubes/{name}", "netdevs/{name}", "topology")},
+        }
+        for path, endpoint in helped.items():
+            self.operations.add_help(_url(path), endpoint)
+
+    def _base(self, request: Request) -> list[dict[str, str]]:
+        words = [*RESOURCES, SERVICE]
+        return [
+            {"rel": "self", "href": href(request)},
+            *({"rel": word, "href": href(request, word)} for word in words),
+            *(
+                {"rel": cube.name, "href": href(request, cube.service_name, cube.name)}
+                for cube in self.registry.cubes()
+            ),
+        ]
+
+    def _base_help(self, request: Request) -> Response:
+        if "help" not in request.query_params:
+            return empty()
+        asked = helps.help_request(request)
+        if asked.help is not helps.Help.NONE:
+            raise helps.HelpNotAvailable(f"there is no help about {asked.help.lower()!r} here")
+        if asked.completion:
+            return JsonResponse([*COMPLETIONS, SERVICE, *self._names()])
+        return JsonResponse(services_help())
+
+    def _names(self) -> list[str]:
+        return [cube.name for cube in self.registry.cubes()]
+
+    def _summaries(self) -> list[dict[str, Any]]:
+        return [summary(cube) for cube in self.registry.cubes()]
+
+    def _cubes(self) -> dict[str, list[dict[str, Any]]]:
+        by_service: dict[str, list[dict[str, Any]]] = {}
+        for one in self._summaries():
+            by_service.setdefault(one["service-name"], []).append(one)
+        return by_service
+
+    def _cube(self, name: str) -> dict[str, Any]:
+        return summary(self.registry.get(name))
+
+    def _topology(self, name: str) -> dict[str, Any]:
+        return topology_of(self.registry, name)
+
+    def _attach(self, body: Any) -> int:
+        self.registry.attach(validate_document(AttachRequest, body, "attach"))
+        return 200
+
+    def _detach(self, body: Any) -> int:
+        self.registry.detach(validate_document(DetachRequest, body, "detach"))
+        return 200
+
+
+def _url(path: str) -> str:
+    return f"{BASE}/{path}".rstrip("/")
+
+
+def _help(answer: Callable[[helps.HelpRequest], Any]) -> Endpoint:
+    def options(request: Request) -> Response:
+        return JsonResponse(answer(helps.help_request(request)))
+
+    return options
+
+
+def _ports_help(asked: helps.HelpRequest) -> list[str]:
+    if not asked.completion:
+        raise helps.HelpNotAvailable("there is no help about ports, only completion")
+    return []
+
+
+def _refuse(attempt: str) -> Callable[[Any], int]:
+    def refuse(body: Any) -> int:
+        raise NoPorts(attempt)
+
+    return refuse
+
+
+async def _healthy(request: Request) -> Response:
+    return JsonResponse({"status": "ok"})
+
+
+def _as_json(interface: Interface) -> dict[str, Any]:
+    addresses = {"addresses": list(interface.addresses)} if interface.addresses else {}
+    return {"name": interface.name, **addresses}
+
+
+def _netdevs() -> list[dict[str, Any]]:
+    return [_as_json(interface) for interface in usable_interfaces()]
+
+
+def _netdev_names() -> list[str]:
+    return [interface.name for interface in usable_interfaces()]
+
+
+def _netdev(name: str) -> list[dict[str, Any]]:
+    return [_as_json(find_interface(name))]
+
+
+def _version() -> dict[str, dict[str, str]]:
+    own = version("dynmon")
+    return {
+        "polycubed": {"version": f"v{own}"},
+        "dynmon": {"version": own, "python": platform.python_version(), "kernel": platform.release()},
+    }

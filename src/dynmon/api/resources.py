@@ -1,0 +1,299 @@
+"""The resources of a dynmon cube, in one declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynmon.api.schemas import Cube, MetricReading, Metrics
+from dynmon.api.tree import Access, Container, Entry, Leaf, ListOf, ResourceNotFound, Trail, Visit, trails
+from dynmon.cubes import DynmonCube
+from dynmon.metrics import Reading
+from dynmon.models import (
+    CubeType,
+    DataplaneConfig,
+    Direction,
+    ExtractionOptions,
+    Label,
+    LogLevel,
+    MetricConfig,
+    MetricType,
+    OpenMetricsMetadata,
+    PathConfig,
+)
+
+SERVICE = "dynmon"
+SERVICE_DESCRIPTION = "Monitors packets with eBPF code that is injected while it runs"
+SERVICE_VERSION = "1.1"
+
+
+def summary(cube: DynmonCube) -> dict[str, Any]:
+    """What lists say about a cube."""
+    return {
+        "name": cube.name,
+        "uuid": cube.uuid,
+        "service-name": cube.service_name,
+        "type": cube.type.value,
+        "loglevel": cube.loglevel.value,
+        "parent": cube.parent,
+    }
+
+
+def dataplane_config(cube: DynmonCube) -> dict[str, Any]:
+    """The code and metric configurations that run."""
+    return {direction.path_name: cube.path(direction).wire() for direction in Direction}
+
+
+def rendered(reading: Reading) -> dict[str, Any]:
+    """A reading as JSON; a queue that was only looked at says so instead of giving a value."""
+    value = {"unread": reading.note} if reading.value is None else {"value": reading.value}
+    return {"name": reading.name, **value, "timestamp": reading.timestamp}
+
+
+def _whole(visit: Visit) -> dict[str, Any]:
+    return {
+        **summary(visit.cube),
+        "dataplane-config": dataplane_config(visit.cube),
+        "metrics": _metrics(visit),
+    }
+
+
+def _metrics(visit: Visit) -> dict[str, Any]:
+    return {f"{direction}-metrics": _readings(direction, visit) for direction in Direction}
+
+
+def _readings(direction: Direction, visit: Visit) -> list[dict[str, Any]]:
+    return [rendered(reading) for reading in visit.cube.read(direction, drain=visit.drain)]
+
+
+def _reading(direction: Direction, visit: Visit, *, drain: bool) -> dict[str, Any]:
+    return rendered(visit.cube.read_metric(direction, visit.keys[0], drain=drain))
+
+
+def _label_names(direction: Direction, visit: Visit) -> list[str]:
+    for config in visit.cube.path(direction).metric_configs:
+        if config.name == visit.keys[0] and config.open_metrics_metadata:
+            return [label.name for label in config.open_metrics_metadata.labels or ()]
+    raise ResourceNotFound(visit.cube.name, f"{direction.path_name} labels of {visit.keys[0]!r}")
+
+
+def _key(name: str, description: str, example: str, **more: Any) -> Leaf:
+    """The name that a list entry is addressed by; it stands in the URL, so nobody needs a link to it."""
+    return Leaf(name=name, description=description, example=example, linked=False, **more)
+
+
+def _code_leaf(name: str, description: str, example: str = "", **more: Any) -> Leaf:
+    """Part of a dataplane configuration: given with the code, then fixed until the code is replaced."""
+    return Leaf(name=name, description=description, example=example, access=Access.INIT_ONLY, **more)
+
+
+def _boolean(name: str, description: str) -> Leaf:
+    return _code_leaf(name, description, "false", simpletype="boolean", values=("true", "false"), schema=bool)
+
+
+def _labels(direction: Direction) -> ListOf:
+    key = _key("name", "Name of the label", "proto")
+    value = _code_leaf("value", "Value of the label", "udp")
+    return ListOf(
+        name="labels",
+        description="Constant labels of every sample",
+        entry=Entry(
+            name="labels",
+            description="One label",
+            parameter="label",
+            key=key,
+            members=(key, value),
+            schema=Label,
+        ),
+        keys=lambda visit: _label_names(direction, visit),
+        access=Access.INIT_ONLY,
+        schema=list[Label],
+    )
+
+
+def _metric_config(direction: Direction) -> Entry:
+    key = _key("name", "Name of the metric", "packets_total")
+    types = tuple(kind.value for kind in MetricType)
+    metadata = Container(
+        name="open-metrics-metadata",
+        description="How the metric is exported as OpenMetrics",
+        members=(
+            _code_leaf("help", "What the metric says, in a sentence", "Packets seen"),
+            _code_leaf("type", "Type of the metric", "counter", values=types),
+            _labels(direction),
+        ),
+        access=Access.INIT_ONLY,
+        schema=OpenMetricsMetadata,
+    )
+    options = Container(
+        name="extraction-options",
+        description="What reading the metric does to its map",
+        members=(
+            _boolean("empty-on-read", "A read empties the map"),
+            _boolean("swap-on-read", "A read takes everything up to one instant, by swapping the map"),
+        ),
+        access=Access.INIT_ONLY,
+        schema=ExtractionOptions,
+    )
+    return Entry(
+        name="metric-configs",
+        description="One metric",
+        parameter="metric",
+        key=key,
+        members=(
+            key,
+            _code_leaf("map-name", "Name of the map in the code", "PACKETS"),
+            options,
+            metadata,
+        ),
+        schema=MetricConfig,
+    )
+
+
+def _path(direction: Direction) -> Container:
+    return Container(
+        name=direction.path_name,
+        description=f"What happens to {direction} packets",
+        access=Access.READ_WRITE,
+        members=(
+            _code_leaf("name", "Name of the configuration", "Packet counter"),
+            _code_leaf("code", "C source with a handle_rx function"),
+            ListOf(
+                name="metric-configs",
+                description="Which maps of the code are metrics",
+                entry=_metric_config(direction),
+                keys=lambda visit: visit.cube.metric_names(direction),
+                access=Access.INIT_ONLY,
+                schema=list[MetricConfig],
+            ),
+        ),
+        schema=PathConfig,
+    )
+
+
+def _metric_list(direction: Direction) -> ListOf:
+    key = _key(
+        "name",
+        "Name of the metric",
+        "packets_total",
+        read=lambda visit: _reading(direction, visit, drain=False)["name"],
+    )
+    entry = Entry(
+        name=f"{direction}-metrics",
+        description="One metric, read",
+        parameter="metric",
+        key=key,
+        members=(
+            key,
+            Leaf(
+                name="value",
+                description="What the map holds",
+                example="[3]",
+                drains=True,
+                read=lambda visit: _value(direction, visit),
+                schema=Any,
+            ),
+            Leaf(
+                name="timestamp",
+                description="When the map was read, in microseconds since 1970",
+                example="1700000000000000",
+                simpletype="integer",
+                read=lambda visit: _reading(direction, visit, drain=False)["timestamp"],
+                schema=int,
+            ),
+        ),
+        drains=True,
+        read=lambda visit: _reading(direction, visit, drain=visit.drain),
+        schema=MetricReading,
+    )
+    return ListOf(
+        name=f"{direction}-metrics",
+        description=f"Metrics of {direction} packets",
+        entry=entry,
+        keys=lambda visit: visit.cube.metric_names(direction),
+        drains=True,
+        read=lambda visit: _readings(direction, visit),
+        schema=list[MetricReading],
+    )
+
+
+def _value(direction: Direction, visit: Visit) -> Any:
+    return _reading(direction, visit, drain=visit.drain).get("value")
+
+
+# The order is that of `_links`; GET has its own, in summary().
+CUBE = Entry(
+    name=SERVICE,
+    description="A monitor for the packets of one interface",
+    parameter="name",
+    access=Access.READ_WRITE,
+    key=_key("name", f"Name of the {SERVICE} cube", "dynmon1", read=lambda visit: visit.cube.name),
+    members=(
+        _key("name", f"Name of the {SERVICE} cube", "dynmon1", read=lambda visit: visit.cube.name),
+        Leaf(
+            name="uuid",
+            description="Identity of the cube; a new one each time it is created",
+            example="0b9b6e2c-5f0e-4b8e-9a3c-2f5d1c7a4e10",
+            read=lambda visit: visit.cube.uuid,
+        ),
+        Leaf(
+            name="type",
+            description="Kernel hook that receives the packets",
+            example=CubeType.TC.value,
+            access=Access.INIT_ONLY,
+            values=tuple(kind.value for kind in CubeType),
+            read=lambda visit: visit.cube.type.value,
+            schema=CubeType,
+        ),
+        Leaf(
+            name="service-name",
+            description="Kind of cube",
+            example=SERVICE,
+            access=Access.INIT_ONLY,
+            read=lambda visit: visit.cube.service_name,
+        ),
+        Leaf(
+            name="loglevel",
+            description="How much pcn_log in the code says",
+            example=LogLevel.INFO.value,
+            access=Access.READ_WRITE,
+            values=tuple(level.value for level in LogLevel),
+            read=lambda visit: visit.cube.loglevel.value,
+            schema=LogLevel,
+        ),
+        Leaf(
+            name="parent",
+            description="Interface that the cube is attached to, empty when there is none",
+            example="eth0",
+            linked=False,
+            read=lambda visit: visit.cube.parent,
+        ),
+        Container(
+            name="dataplane-config",
+            description="The code that runs, and what its maps mean",
+            access=Access.READ_WRITE,
+            members=tuple(_path(direction) for direction in Direction),
+            read=lambda visit: dataplane_config(visit.cube),
+            schema=DataplaneConfig,
+        ),
+        Container(
+            name="metrics",
+            description="The metrics of both paths, read",
+            members=tuple(_metric_list(direction) for direction in Direction),
+            drains=True,
+            read=_metrics,
+            schema=Metrics,
+        ),
+        Leaf(
+            name="open-metrics",
+            description="The metrics as OpenMetrics text",
+            media_type="text/plain",
+        ),
+    ),
+    read=_whole,
+    schema=Cube,
+)
+
+
+def cube_trails() -> dict[str, Trail]:
+    """Every resource of a cube by its URL template below the cube; the cube itself is ``""``."""
+    return {trail.template: trail for trail in trails(CUBE)}

@@ -1,0 +1,102 @@
+"""The shapes of answers and of bodies that only the API knows, for validation and for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dynmon.models import CubeType, DataplaneConfig, LogLevel
+from dynmon.models.base import Document
+
+
+class CubeChange(Document):
+    """What PATCH of a cube may carry; ``type``, ``name`` and ``service-name`` only if they agree with the cube."""
+
+    name: str | None = None
+    service_name: str | None = None
+    type: CubeType | None = None
+    loglevel: LogLevel | None = None
+    dataplane_config: DataplaneConfig | None = None
+
+
+class Answer(BaseModel):
+    """A JSON object that the API gives; kebab-case, like the documents it takes."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+
+class Link(Answer):
+    """Where a related resource is: a URL without the scheme, ending in a slash."""
+
+    rel: str
+    href: str
+
+
+class Problem(Answer):
+    """Why a request failed (RFC 9457); errors of one kind have further members, as ``stage`` and ``diagnostics``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class MetricReading(Answer):
+    """The value of a metric, and when it was read, in microseconds since 1970."""
+
+    name: str
+    value: Any = None
+    unread: str | None = Field(
+        default=None, description="Why there is no value: reading the map here would have emptied it."
+    )
+    timestamp: int
+
+
+class Metrics(Answer):
+    """The metrics of both paths."""
+
+    ingress_metrics: list[MetricReading]
+    egress_metrics: list[MetricReading]
+
+
+class CubeSummary(Answer):
+    """A cube without its code and its metrics."""
+
+    name: str
+    uuid: str
+    service_name: str
+    type: CubeType
+    loglevel: LogLevel
+    parent: str
+
+
+class Cube(CubeSummary):
+    """A whole cube; queues and stacks have no value here, because reading them empties them."""
+
+    dataplane_config: DataplaneConfig
+    metrics: Metrics
+
+
+class Netdev(Answer):
+    """A network interface that is up."""
+
+    name: str
+    addresses: list[str] | None = None
+
+
+class Service(Answer):
+    """A kind of cube."""
+
+    name: str
+    servicecontroller: str
+    description: str
+    version: str
+
+
+class Healthy(Answer):
+    """The daemon answers."""
+
+    status: str

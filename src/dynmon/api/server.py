@@ -1,0 +1,112 @@
+"""The HTTP server around the application: uvicorn, with a limit on the time that a request's head may take."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dynmon.settings import Settings
+
+KEEP_ALIVE_SECONDS = 30
+GRACEFUL_SHUTDOWN_SECONDS = 5
+# Each connection may hold one body in memory while it comes in.
+MAX_CONNECTIONS = 512
+
+
+class HeadTimeoutProtocol(H11Protocol):
+    """HTTP/1.1 that drops a connection whose request line and headers do not come in time.
+
+    uvicorn limits how long a connection may stay idle between requests, but not how slowly one may begin: a
+    client that sends a byte a second would hold its connection for ever. The clock runs from the connection, or
+    from the first byte of a further request, until the head is complete.
+    """
+
+    head_seconds: float = 10.0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock for the first request."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Follow the state of the connection: the clock runs while a head is incomplete."""
+        super().handle_events()
+        # IDLE also between two requests, when nothing of the next has come: then the keep-alive clock runs.
+        if self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None:
+            self._start_timer()
+        else:
+            self._stop_timer()
+
+    def _start_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_timed_out)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_timed_out(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing():
+            return
+        if self.conn.trailing_data[0]:
+            self.transport.write(_timeout_answer(self.head_seconds))
+        self.transport.close()
+
+
+def _timeout_answer(seconds: float) -> bytes:
+    status = HTTPStatus.REQUEST_TIMEOUT
+    body = json.dumps(
+        {
+            "type": "about:blank",
+            "title": status.phrase,
+            "status": int(status),
+            "detail": f"the head of the request did not arrive within {seconds:g} seconds",
+        },
+        separators=(",", ":"),
+    )
+    head = [
+        f"HTTP/1.1 {int(status)} {status.phrase}",
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        "connection: close",
+    ]
+    return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+
+def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.Config:
+    """What uvicorn needs to serve `app` as `settings` say; `options` go to uvicorn as they are."""
+    protocol = type(
+        "LimitedHeadTimeoutProtocol",
+        (HeadTimeoutProtocol,),
+        {"head_seconds": settings.request_limits.header_seconds},
+    )
+    defaults: dict[str, Any] = {
+        "host": settings.address,
+        "port": settings.port,
+        "http": protocol,
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_SECONDS,
+        "limit_concurrency": MAX_CONNECTIONS,
+    }
+    return uvicorn.Config(app, **{**defaults, **options})
