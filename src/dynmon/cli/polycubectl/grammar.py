@@ -65,7 +65,7 @@ def parse(words: Sequence[str]) -> Invocation:
     if "" in words:
         raise UsageError("an empty word names nothing")
     for word in words:
-        if not word.isprintable() and "=" not in word or _is_broken(word):
+        if (not word.isprintable() and "=" not in word) or _is_broken(word):
             raise UsageError(f"{word!r} has characters that cannot be sent")
     if HELP in words[:-1]:
         raise UsageError(f"{HELP} must be the last word")
