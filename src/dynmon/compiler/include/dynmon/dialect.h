@@ -20,8 +20,19 @@
 #include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/pkt_cls.h>
+#include <linux/version.h>
+#ifdef DYNMON_HOOK_XDP
+#include <linux/errno.h>
+#include <linux/ip.h>
+#endif
 #include <dynmon/metadata.h>
+#include <dynmon/compat.h>
 #include <dynmon/maps.h>
+#include <dynmon/packet.h>
+#include <dynmon/checksum.h>
+#include <dynmon/vlan.h>
+#include <dynmon/log.h>
+#include <dynmon/protocols.h>
 #include <dynmon/program.h>
 
 #endif

@@ -9,7 +9,7 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 	__uint(max_entries, 1);
-} dynmon_anomalies SEC(".maps") __attribute__((btf_decl_tag("dynmon:predefined")));
+} dynmon_anomalies SEC(".maps") DYNMON_TAG("predefined");
 
 static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md);
 

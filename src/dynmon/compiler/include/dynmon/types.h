@@ -32,7 +32,9 @@ typedef long ssize_t;
 typedef unsigned long uintptr_t;
 typedef long intptr_t;
 typedef long ptrdiff_t;
+typedef unsigned short ushort;
 typedef unsigned int uint;
+typedef unsigned long ulong;
 
 #ifndef bool
 #define bool _Bool

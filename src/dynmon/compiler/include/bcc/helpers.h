@@ -1,0 +1,2 @@
+/* Read before the first line of the code anyway. */
+#include <dynmon/dialect.h>

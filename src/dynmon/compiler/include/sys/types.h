@@ -1,0 +1,1 @@
+#include <dynmon/types.h>
