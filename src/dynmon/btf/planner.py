@@ -17,6 +17,7 @@ from dynmon.errors import InvalidInputError
 
 MAX_DEPTH = 64
 MAX_LEAVES = 1 << 20
+MAX_MEMBERS = 1 << 16  # BTF's own limit for one struct
 FLOAT_SIZES = (2, 4, 8)
 POINTER_SIZE = 8
 
@@ -105,8 +106,8 @@ class _Planner:
         parts: list[Field] = []
         for member in composite.members:
             parts += self._parts(type_id, member)
-            if len(parts) > MAX_LEAVES:
-                raise self._refuse(type_id, f"one value of it has more than {MAX_LEAVES} parts")
+            if len(parts) > MAX_MEMBERS:
+                raise self._refuse(type_id, f"with its anonymous members it has more than {MAX_MEMBERS} members")
         for part in parts:
             if part.offset + part.plan.size > composite.size:
                 raise self._refuse(type_id, f"member '{part.name}' lies outside of it")

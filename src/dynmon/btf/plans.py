@@ -27,6 +27,8 @@ class Plan(ABC):
     size: int
     leaves: int = field(default=1, kw_only=True)
     is_number: ClassVar[bool] = False
+    is_scalar: ClassVar[bool] = True
+    plural: ClassVar[str] = "numbers"
 
     @abstractmethod
     def decode(self, rows: Rows) -> list[Any]:
@@ -130,6 +132,8 @@ class Enumeration(Plan):
 class Address(Plan):
     """A pointer, as a number that nobody should add up."""
 
+    plural: ClassVar[str] = "pointers"
+
     def decode(self, rows: Rows) -> list[Any]:
         return _column(rows, f"<u{self.size}")
 
@@ -137,6 +141,8 @@ class Address(Plan):
 @dataclass(frozen=True, slots=True)
 class Hexadecimal(Plan):
     """Bytes whose type is not known, two hexadecimal digits each, in the order of memory."""
+
+    plural: ClassVar[str] = "bytes of unknown type"
 
     def decode(self, rows: Rows) -> list[Any]:
         return [row.tobytes().hex() for row in rows[:, : self.size]]
@@ -148,6 +154,8 @@ class Repeated(Plan):
 
     element: Plan
     count: int
+    is_scalar: ClassVar[bool] = False
+    plural: ClassVar[str] = "arrays"
 
     def decode(self, rows: Rows) -> list[Any]:
         if not self.count:
@@ -171,6 +179,8 @@ class Record(Plan):
     """A struct or union: an object with a key for each member, in the order of their declaration."""
 
     parts: tuple[Field, ...]
+    is_scalar: ClassVar[bool] = False
+    plural: ClassVar[str] = "structs or unions"
 
     def decode(self, rows: Rows) -> list[Any]:
         if not self.parts:

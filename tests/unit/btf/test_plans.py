@@ -281,10 +281,10 @@ def test_what_has_no_values_is_refused_with_the_reason(reason):
         plan_for(build.btf(), type_id)
 
 
-@pytest.mark.parametrize("bomb", [doubling, doubling_anonymously])
-def test_small_types_do_not_unfold_into_millions_of_values(bomb):
+@pytest.mark.parametrize(("bomb", "reason"), [(doubling, "1048576 parts"), (doubling_anonymously, "65536 members")])
+def test_small_types_do_not_unfold_into_millions_of_values(bomb, reason):
     build = BtfBuilder()
     type_id = bomb(build)
 
-    with pytest.raises(UndecodableType, match="more than 1048576 parts"):
+    with pytest.raises(UndecodableType, match=f"more than {reason}"):
         plan_for(build.btf(), type_id)

@@ -1,0 +1,26 @@
+"""Read maps: values as JSON, and metric families as OpenMetrics text."""
+
+from dynmon.metrics.binding import BoundMetric, UnknownMap, UnreadableMap
+from dynmon.metrics.exposition import ExpositionFormat, expose, render_openmetrics, render_text
+from dynmon.metrics.families import families_of, family_from_prometheus
+from dynmon.metrics.merging import merge
+from dynmon.metrics.model import Family, FamilyType, Sample
+from dynmon.metrics.readings import Reading, read
+
+__all__ = [
+    "BoundMetric",
+    "ExpositionFormat",
+    "Family",
+    "FamilyType",
+    "Reading",
+    "Sample",
+    "UnknownMap",
+    "UnreadableMap",
+    "expose",
+    "families_of",
+    "family_from_prometheus",
+    "merge",
+    "read",
+    "render_openmetrics",
+    "render_text",
+]

@@ -1,0 +1,155 @@
+"""Metric families: what OpenMetrics calls a name with its type, help and samples.
+
+One number makes one sample: without a label of its own in an array of one entry, with the label ``index`` where an
+array, queue or stack has room for several, with the label ``key`` in a hash. Per-CPU values are summed. What is not a
+number is left out, and so are histograms and summaries, and the family's help says why: OpenMetrics has no comments
+(prometheus_client and Prometheus itself refuse the whole exposition for one), so HELP is the place for a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dynmon.bpf import MapType
+from dynmon.btf import Plan
+from dynmon.errors import DynmonError
+from dynmon.metrics.binding import BoundMetric
+from dynmon.metrics.extraction import Entries
+from dynmon.metrics.merging import merge
+from dynmon.metrics.model import Family, FamilyType, Number, Sample
+from dynmon.metrics.readings import NOT_DRAINED, QUEUES, entries_of
+from dynmon.models import MetricType
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+TOTAL = "_total"
+POSITIONAL = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY}) | QUEUES
+TYPES = {
+    MetricType.COUNTER: FamilyType.COUNTER,
+    MetricType.GAUGE: FamilyType.GAUGE,
+    MetricType.UNTYPED: FamilyType.UNKNOWN,
+}
+
+
+def families_of(metrics: Sequence[BoundMetric], *, drain: bool = False, cube: str | None = None) -> list[Family]:
+    """The families of one cube's metrics, ingress before egress if they come so.
+
+    Without `cube`, samples have the user's own labels; only a name that both directions use gets the label
+    ``direction``. With it, for an exposition of many cubes, every sample has ``cube`` and ``direction``: labels
+    must not come and go with other cubes. Nothing is drained unless `drain` says so, and then as a read would.
+    """
+    exported = [metric for metric in metrics if metric.config.open_metrics_metadata]
+    names = [(family_name(metric), metric.direction) for metric in exported]
+    families = []
+    for metric, (name, direction) in zip(exported, names, strict=True):
+        is_shared = any(name == other and direction is not another for other, another in names)
+        labels = [("cube", cube)] if cube is not None else []
+        if cube is not None or is_shared:
+            labels.append(("direction", direction.value))
+        place = f"cube {cube!r} {direction}" if cube is not None else direction.value
+        families.append(_family_of(metric, labels, place, drain=drain))
+    return merge(families)
+
+
+def family_name(metric: BoundMetric) -> str:
+    """The name of the family, which for a counter is that of its samples without ``_total``."""
+    metadata = metric.config.open_metrics_metadata
+    if metadata and metadata.type is MetricType.COUNTER:
+        return metric.config.name.removesuffix(TOTAL) or metric.config.name
+    return metric.config.name
+
+
+def family_from_prometheus(metric: Metric) -> Family:
+    """A family of the daemon's own, as a prometheus_client collector gives it; exemplars are not kept."""
+    samples = tuple(
+        Sample(sample.name.removeprefix(metric.name), tuple(sample.labels.items()), sample.value)
+        for sample in metric.samples
+    )
+    return Family(metric.name, FamilyType(metric.type), metric.documentation, samples, unit=metric.unit)
+
+
+def _family_of(metric: BoundMetric, labels: list[tuple[str, str]], place: str, *, drain: bool) -> Family:
+    subject = f"{metric.config.name} ({place})"
+    metadata = metric.config.open_metrics_metadata
+    assert metadata is not None
+    reason = why_left_out(metric, drain=drain)
+    entries = None
+    if reason is None:
+        try:
+            entries = entries_of(metric, drain=drain)
+        except DynmonError as error:
+            reason = f"its map could not be read: {error}"
+    if reason is not None or entries is None:
+        note = f"{subject} is left out: {reason}"
+        return Family(metric.config.name, FamilyType.UNKNOWN, metadata.help, notes=(note,), source=place)
+    labels += [(label.name, label.value) for label in metadata.labels or ()]
+    samples, notes = shape(metric, entries, labels)
+    notes = [f"{subject}: {note}" for note in notes]
+    name = family_name(metric)
+    return Family(name, TYPES[metadata.type], metadata.help, tuple(samples), tuple(notes), source=place)
+
+
+def why_left_out(metric: BoundMetric, *, drain: bool) -> str | None:
+    """The reason that keeps a metric out of the exposition whatever its map holds; None when there is none."""
+    metadata = metric.config.open_metrics_metadata
+    map_type = metric.bpf_map.info.map_type
+    if metadata is None:
+        return "it has no open-metrics-metadata"
+    if metadata.type not in TYPES:
+        return f"a {metadata.type} cannot be made of single numbers"
+    if not metric.value.is_number:
+        return f"its values are {metric.value.plural}, not numbers"
+    if map_type in QUEUES and not drain:
+        return NOT_DRAINED.format(kind=map_type.name.lower())
+    if map_type in POSITIONAL or metric.key is None:
+        return None
+    if not metric.key.is_scalar:
+        return f"its keys are {metric.key.plural}"
+    if any(label.name == "key" for label in metadata.labels or ()):
+        return "its constant label 'key' stands where the map's keys go"
+    return None
+
+
+def shape(metric: BoundMetric, entries: Entries, labels: Iterable[tuple[str, str]]) -> tuple[list[Sample], list[str]]:
+    """Entries → samples, and notes on those that had to be left out."""
+    constant = tuple(labels)
+    is_counter = metric.config.open_metrics_metadata is not None and (
+        metric.config.open_metrics_metadata.type is MetricType.COUNTER
+    )
+    suffix = TOTAL if is_counter else ""
+    numbers = _numbers(metric.value, entries)
+    samples = [
+        Sample(suffix, constant + own, number)
+        for own, number in zip(_own_labels(metric, entries), numbers, strict=True)
+        if not is_counter or number >= 0
+    ]
+    missing = len(numbers) - len(samples)
+    if not missing:
+        return samples, []
+    return samples, [f"{missing} of {len(numbers)} samples are left out: a counter cannot be negative or NaN"]
+
+
+def _numbers(plan: Plan, entries: Entries) -> Sequence[Number]:
+    if entries.values.ndim == 2:
+        return plan.numbers(entries.values)
+    _, cpus, size = entries.values.shape
+    flat = plan.numbers(np.ascontiguousarray(entries.values).reshape(-1, size))
+    return [sum(flat[start : start + cpus]) for start in range(0, len(flat), cpus)]
+
+
+def _own_labels(metric: BoundMetric, entries: Entries) -> list[tuple[tuple[str, str], ...]]:
+    if metric.bpf_map.info.map_type not in POSITIONAL and metric.key is not None:
+        return [(("key", label_text(key)),) for key in metric.key.decode(entries.keys)]
+    if metric.bpf_map.info.max_entries == 1:
+        return [() for _ in range(len(entries))]
+    return [(("index", str(index)),) for index in range(len(entries))]
+
+
+def label_text(value: Any) -> str:
+    """A decoded scalar as the value of a label: names as they are, numbers and truth as JSON writes them."""
+    return value if isinstance(value, str) else json.dumps(value)
