@@ -248,7 +248,7 @@ def with_code(part: Json, folder: Path) -> Json:
     """A path of the configuration, its ``code-file`` replaced by what the file holds."""
     if "code" in part:
         raise Failure("Error: code and code-file cannot be used together.")
-    if not isinstance(part["code-file"], str):
+    if not isinstance(part["code-file"], str) or "\0" in part["code-file"]:
         raise Failure(f"Error: code-file must be the name of a file, not {part['code-file']!r}.")
     return {key: value for key, value in part.items() if key != "code-file"} | {
         "code": read_text(folder / part["code-file"])
@@ -256,11 +256,11 @@ def with_code(part: Json, folder: Path) -> Json:
 
 
 def config_of_folder(folder: Path) -> Json:
-    """A configuration from ``ingress.c`` (or ``probe.c``), ``egress.c`` and ``metrics.yaml`` in a folder."""
+    """A configuration from ``ingress.c`` (or ``probe.c``, or the only C file), ``egress.c`` and ``metrics.yaml``."""
     sources = {direction: only_one(folder, names) for direction, names in SOURCE_FILES.items()}
     found = {direction: source for direction, source in sources.items() if source}
     if not found:
-        raise Failure(f"Error: {folder} has none of: ingress.c, egress.c, probe.c.")
+        found = {"ingress": only_source(folder)}
     description = only_one(folder, METRICS_FILES)
     metrics = metrics_of(description, list(found)) if description else {}
     config = {}
@@ -270,6 +270,14 @@ def config_of_folder(folder: Path) -> Json:
             path["metric-configs"] = metrics[direction]
         config[f"{direction}-path"] = path
     return config
+
+
+def only_source(folder: Path) -> Path:
+    """The one C file of a folder that has none of the usual names."""
+    found = sorted(folder.glob("*.c"))
+    if len(found) != 1:
+        raise Failure(f"Error: {folder} has {len(found)} C files; it needs a single one, or ingress.c and egress.c.")
+    return found[0]
 
 
 def metrics_of(description: Path, directions: list[str]) -> Json:

@@ -16,7 +16,7 @@ EPILOG = """\
 examples:
   dynmon pack probe.c --metric packets_total=PKT_COUNTER:counter:'Packets seen' > config.json
   dynmon pack ingress.c --egress egress.c --metrics metrics.yaml > config.json
-  dynmon pack examples/flow_table > config.json
+  dynmon pack examples/flows > config.json
   curl -T config.json localhost:9000/polycube/v1/dynmon/monitor/dataplane-config
 """
 
@@ -55,7 +55,7 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "source",
         nargs="?",
         type=Path,
-        help="the C file of the ingress path; or a folder with ingress.c (or probe.c), egress.c "
+        help="the C file of the ingress path; or a folder with one C file, or with ingress.c and egress.c, "
         "and metrics.yaml or metrics.json",
     )
     parser.add_argument("--egress", metavar="FILE", type=Path, help="the C file of the egress path")

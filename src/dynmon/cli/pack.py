@@ -3,7 +3,8 @@
 Three forms are understood:
 
 - C files named one by one, with metrics given on the command line or in a file;
-- a folder with ``ingress.c`` (or ``probe.c``) and ``egress.c``, and ``metrics.yaml`` or ``metrics.json``;
+- a folder with ``ingress.c`` (or ``probe.c``) and ``egress.c``, or with a single C file of any name for ingress, and
+  ``metrics.yaml`` or ``metrics.json``;
 - a JSON or YAML document in which ``"code-file": "probe.c"`` stands instead of ``"code"``.
 
 The source text travels as it is, to the byte.
@@ -66,7 +67,7 @@ def find_sources(folder: Path, name: str | None = None) -> Sources:
         if found := _only_one(folder, candidates):
             files[direction] = found
     if not files:
-        raise PackError(f"{folder} has none of: ingress.c, egress.c, probe.c")
+        files = {"ingress": _only_source(folder)}
     description = _only_one(folder, METRICS_FILES)
     metrics = read_metrics(description, tuple(files)) if description else {}
     return Sources(files, metrics, name or folder.resolve().name)
@@ -128,7 +129,7 @@ def resolve_code_files(document: Any, folder: Path) -> Any:
     if "code-file" in document:
         if "code" in document:
             raise PackError("code and code-file cannot be used together")
-        if not isinstance(document["code-file"], str):
+        if not isinstance(document["code-file"], str) or "\0" in document["code-file"]:
             raise PackError(f"code-file must be the name of a file, not {document['code-file']!r}")
         code = read_text(folder / document["code-file"])
         resolved = {"code" if key == "code-file" else key: value for key, value in resolved.items()}
@@ -177,6 +178,14 @@ def read_text(file: Path) -> str:
 def _path_of(file: Path, metrics: Sequence[JsonObject], name: str | None) -> JsonObject:
     path: JsonObject = {"name": name or file.stem, "code": read_text(file)}
     return path | ({"metric-configs": list(metrics)} if metrics else {})
+
+
+def _only_source(folder: Path) -> Path:
+    """The one C file of a folder that has none of the usual names."""
+    found = sorted(folder.glob("*.c"))
+    if len(found) != 1:
+        raise PackError(f"{folder} has {len(found)} C files; it needs a single one, or ingress.c and egress.c")
+    return found[0]
 
 
 def _only_one(folder: Path, names: Sequence[str]) -> Path | None:

@@ -68,6 +68,14 @@ def test_only_egress(probe, capsysbinary):
     assert ["egress-path"] == list(packed(capsysbinary, "--egress", probe))
 
 
+def test_a_folder_with_one_c_file(tmp_path, capsysbinary):
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    (folder / "flows.c").write_text("int i;")
+
+    assert {"ingress-path": {"name": "flows", "code": "int i;"}} == packed(capsysbinary, folder)
+
+
 @pytest.mark.parametrize("ingress", ["probe.c", "ingress.c"])
 def test_a_folder(tmp_path, capsysbinary, ingress):
     folder = tmp_path / "counter"
@@ -103,7 +111,8 @@ def test_output_file(probe, tmp_path, capsysbinary):
     ("files", "arguments", "message"),
     [
         ({}, ["nope.c"], "cannot read nope.c: No such file or directory"),
-        ({}, ["."], ". has none of: ingress.c, egress.c, probe.c"),
+        ({}, ["."], ". has 0 C files; it needs a single one, or ingress.c and egress.c"),
+        ({"a.c": "", "b.c": ""}, ["."], ". has 2 C files"),
         ({}, [], "nothing to pack"),
         ({"probe.c": "", "ingress.c": ""}, ["."], ". has both ingress.c and probe.c; keep one"),
         ({"probe.c": "\xff"}, ["probe.c"], "probe.c is not UTF-8 text (byte 0)"),
