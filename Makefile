@@ -1,0 +1,53 @@
+# The two commands of the README are "make demo" and "make test"; "make help" lists all.
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+SECONDS ?=
+ARGS ?=
+export SECONDS
+
+.PHONY: help setup setup-dev demo run test test-unit test-kernel test-e2e check format bench examples clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install packages and .venv, enough to run
+	@scripts/setup run
+
+setup-dev: ## the same, and what tests and checks need
+	@scripts/setup dev
+
+demo: setup ## live numbers from real packets in namespaces of its own (SECONDS=10 to stop by itself)
+	@scripts/isolated $(PYTHON) scripts/demo.py
+
+run: setup ## run the daemon on this host (ARGS="--port 9001 ...")
+	.venv/bin/dynmond $(ARGS)
+
+test: setup-dev ## every test, on real interfaces in namespaces of its own (ARGS="-k flows")
+	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool,tcx scripts/isolated $(PYTHON) -m pytest $(ARGS)
+
+test-unit: setup-dev ## the tests that need nothing
+	$(PYTHON) -m pytest tests/unit $(ARGS)
+
+test-kernel: setup-dev ## the tests of programs, maps and links
+	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool,tcx scripts/isolated $(PYTHON) -m pytest tests/kernel $(ARGS)
+
+test-e2e: setup-dev ## the tests of a running daemon
+	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool,tcx scripts/isolated $(PYTHON) -m pytest tests/e2e $(ARGS)
+
+check: setup-dev ## format, lint and types, without changing anything
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+format: setup-dev ## format the code
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+bench: setup-dev ## measure, both sides in one run
+	scripts/isolated $(PYTHON) -m benchmarks
+
+examples: setup ## pack the JSON of every example from its C file
+	for folder in examples/*/; do .venv/bin/dynmon pack $$folder > examples/$$(basename $$folder).json || exit 1; done
+
+clean: ## remove what was built
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

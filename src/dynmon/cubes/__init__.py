@@ -1,0 +1,23 @@
+"""Named cubes and their life."""
+
+from dynmon.cubes.dynmon import DynmonCube
+from dynmon.cubes.errors import (
+    AlreadyAttached,
+    CubeExists,
+    CubeNotFound,
+    MetricNotFound,
+    NotAttached,
+    PortNotFound,
+)
+from dynmon.cubes.registry import CubeRegistry
+
+__all__ = [
+    "AlreadyAttached",
+    "CubeExists",
+    "CubeNotFound",
+    "CubeRegistry",
+    "DynmonCube",
+    "MetricNotFound",
+    "NotAttached",
+    "PortNotFound",
+]

@@ -1,0 +1,218 @@
+"""A dynmon cube: a name, its code in two directions, the metrics of that code, and the interface it is on."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+
+from dynmon.cubes.errors import AlreadyAttached, MetricNotFound, NotAttached
+from dynmon.dataplane import PUBLIC, SHARED, Chain, Dataplane, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Reading, expose, families_of, read
+from dynmon.models import (
+    AttachRequest,
+    CubeConfig,
+    CubeType,
+    DataplaneConfig,
+    Direction,
+    LogLevel,
+    PathConfig,
+)
+from dynmon.models.dataplane import DEFAULT_PATH_NAME
+
+DEFAULT_CODE = """\
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	return RX_OK;
+}
+"""
+DEFAULT_PATH = PathConfig(name=DEFAULT_PATH_NAME, code=DEFAULT_CODE)
+
+
+class DynmonCube:
+    """A transparent cube that monitors; every method may be called from any thread.
+
+    Changes are made one after the other, but only the moment of the switch keeps readers waiting: compiling and
+    loading do not.
+    """
+
+    service_name = "dynmon"
+
+    def __init__(self, name: str, cube_id: int, config: CubeConfig, foundry: Foundry) -> None:
+        """Make the cube with the code of `config`.
+
+        Raises:
+            InjectionError: The code cannot run; nothing is left behind.
+        """
+        self.name = name
+        self.uuid = str(uuid.uuid4())
+        self.cube_id = cube_id
+        self.type: CubeType = config.type
+        self.loglevel: LogLevel = config.loglevel
+        self._foundry = foundry
+        self._change = threading.Lock()
+        self._state = threading.RLock()
+        self._dataplane = Dataplane(name, config.type)
+        self._metrics: dict[Direction, list[BoundMetric]] = {direction: [] for direction in Direction}
+        self.inject(config.dataplane_config)
+
+    @property
+    def parent(self) -> str:
+        """The interface the cube is attached to, by its name of today; "" when there is none."""
+        with self._state:
+            attachment = self._dataplane.attachment
+            return (attachment.current_name() or "") if attachment else ""
+
+    def path(self, direction: Direction) -> PathConfig:
+        """What runs in `direction`."""
+        loaded = self._dataplane.paths.get(direction)
+        return loaded.config if loaded else DEFAULT_PATH
+
+    def inject(self, config: DataplaneConfig) -> None:
+        """Run the paths that `config` mentions, starting from empty maps; both of them or neither.
+
+        Raises:
+            InjectionError: The code does not compile or load, or a metric names a map it cannot have. The old code
+                runs on.
+        """
+        wanted = {direction: path for direction in Direction if (path := config.path(direction))}
+        with self._change, ExitStack() as undo:
+            fresh: dict[Direction, LoadedPath] = {}
+            for direction, path in wanted.items():
+                offers = self._shared_with(direction, {**self._dataplane.paths, **_still_to_come(wanted), **fresh})
+                built = self._foundry.build(path, self._placement(direction, self.loglevel), offers)
+                fresh[direction] = undo.enter_context(built)
+            self._switch(fresh)
+            undo.pop_all()
+
+    def reset(self, direction: Direction | None) -> None:
+        """Run the default code, which does nothing, in `direction` or in both."""
+        with self._change:
+            self._switch(dict.fromkeys([direction] if direction else Direction))
+
+    def set_loglevel(self, level: LogLevel) -> None:
+        """Let `pcn_log` say more or less; the maps keep counting.
+
+        Raises:
+            InjectionError: The kernel refused to load the code once more; the level is what it was.
+        """
+        with self._change, ExitStack() as undo:
+            fresh = {
+                direction: undo.enter_context(self._foundry.rebuild(path, self._placement(direction, level)))
+                for direction, path in self._dataplane.paths.items()
+            }
+            self._switch(fresh)
+            undo.pop_all()
+            self.loglevel = level
+
+    def attach(self, chain: Chain, interface_index: int, request: AttachRequest) -> None:
+        """Take the place in `chain` that `request` asks for.
+
+        Raises:
+            AlreadyAttached: The cube has a parent.
+            DynmonError: The place does not exist, or the kernel refused.
+        """
+        with self._change, self._state:
+            if self.parent:
+                raise AlreadyAttached(self.name, self.parent)
+            self._dataplane.detach()  # from an interface that is gone
+            self._dataplane.attach(chain, interface_index, chain.index_for(request))
+
+    def detach(self, port: str) -> None:
+        """Leave the interface called `port`; the maps keep their contents.
+
+        Raises:
+            NotAttached: The cube is somewhere else, or nowhere.
+        """
+        with self._change, self._state:
+            if not port or self.parent != port:
+                raise NotAttached(self.name, port, self.parent)
+            self._dataplane.detach()
+
+    def metric_names(self, direction: Direction) -> list[str]:
+        """The metrics of a path, in the order of its configuration."""
+        return [metric.name for metric in self.path(direction).metric_configs]
+
+    def read(self, direction: Direction, *, drain: bool) -> list[Reading]:
+        """Read every metric of a path; without `drain` nothing changes by it."""
+        with self._state:
+            return [read(metric, drain=drain) for metric in self._metrics[direction]]
+
+    def read_metric(self, direction: Direction, name: str, *, drain: bool) -> Reading:
+        """Read one metric.
+
+        Raises:
+            MetricNotFound: The path has no metric called `name`.
+        """
+        with self._state:
+            for metric in self._metrics[direction]:
+                if metric.config.name == name:
+                    return read(metric, drain=drain)
+        raise MetricNotFound(self.name, direction, name, self.metric_names(direction))
+
+    def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> str:
+        """The cube's own exposition, with the user's labels alone; `drain` is for what cannot be read otherwise."""
+        with self._state:
+            return expose(families_of(self._all_metrics(), drain=drain), exposition_format)
+
+    def families(self) -> list[Family]:
+        """The families for an exposition of many cubes; nothing is drained."""
+        with self._state:
+            return families_of(self._all_metrics(), cube=self.name)
+
+    def anomalies(self, direction: Direction) -> int:
+        """Packets whose verdict was neither RX_OK nor RX_DROP since the code was injected; they passed."""
+        with self._state:
+            path = self._dataplane.paths.get(direction)
+            return path.anomalies() if path else 0
+
+    def close(self) -> None:
+        """Detach and give everything back to the kernel."""
+        with self._change, self._state:
+            self._metrics = {direction: [] for direction in Direction}
+            self._foundry.public_maps.publish(self.name, {})
+            self._dataplane.close()
+
+    def _placement(self, direction: Direction, level: LogLevel) -> Placement:
+        return Placement(self.cube_id, direction, self.type.hook(direction), level)
+
+    def _all_metrics(self) -> list[BoundMetric]:
+        return [metric for direction in Direction for metric in self._metrics[direction]]
+
+    def _shared_with(self, direction: Direction, paths: Mapping[Direction, LoadedPath | None]) -> dict[str, int]:
+        offers: dict[str, int] = {}
+        for other, path in paths.items():
+            if path and other is not direction:
+                offers |= maps_tagged(path.loaded, SHARED)
+        return offers
+
+    def _switch(self, changes: Mapping[Direction, LoadedPath | None]) -> None:
+        """Bind the metrics of the new paths, then run them; they belong to the dataplane from here."""
+        bound = {direction: _bind(path) if path else [] for direction, path in changes.items()}
+        with self._state, ExitStack() as undo:
+            before = self._dataplane.paths
+            undo.callback(self._foundry.public_maps.publish, self.name, _public_maps(before.values()))
+            self._foundry.public_maps.publish(self.name, _public_maps({**before, **changes}.values()))
+            self._dataplane.replace(changes)
+            self._metrics.update(bound)
+            undo.pop_all()
+
+
+def _still_to_come(wanted: Iterable[Direction]) -> dict[Direction, None]:
+    """Paths that are being replaced offer nothing until their new code is loaded."""
+    return dict.fromkeys(wanted)
+
+
+def _public_maps(paths: Iterable[LoadedPath | None]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for path in paths:
+        if path:
+            found |= maps_tagged(path.loaded, PUBLIC)
+    return found
+
+
+def _bind(path: LoadedPath) -> list[BoundMetric]:
+    return [
+        BoundMetric.bind(config, path.placement.direction, path.maps, path.btf) for config in path.config.metric_configs
+    ]

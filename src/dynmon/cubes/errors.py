@@ -1,0 +1,81 @@
+"""What can be wrong with a cube's name, place or metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dynmon.errors import ConflictError, NotFoundError
+from dynmon.models import Direction
+
+
+class CubeNotFound(NotFoundError):
+    """No cube has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"cube {name!r} does not exist")
+        self.name = name
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name}
+
+
+class CubeExists(ConflictError):
+    """A cube of this name is already there; names are unique across services."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"cube {name!r} already exists")
+        self.name = name
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name}
+
+
+class AlreadyAttached(ConflictError):
+    """A cube has one parent at a time."""
+
+    def __init__(self, name: str, parent: str) -> None:
+        super().__init__(f"cube {name!r} is already attached to {parent!r}; detach it first")
+        self.name = name
+        self.parent = parent
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name, "parent": self.parent}
+
+
+class NotAttached(ConflictError):
+    """A cube cannot be taken off an interface it is not on."""
+
+    def __init__(self, name: str, port: str, parent: str) -> None:
+        actual = f"it is attached to {parent!r}" if parent else "it is not attached to anything"
+        super().__init__(f"cube {name!r} is not attached to {port!r}: {actual}")
+        self.name = name
+        self.port = port
+        self.parent = parent
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name, "port": self.port, "parent": self.parent}
+
+
+class MetricNotFound(NotFoundError):
+    """A cube's path has no metric of this name."""
+
+    def __init__(self, cube: str, direction: Direction, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"cube {cube!r} has no {direction} metric {name!r}; it has: {', '.join(known) or 'none'}")
+        self.cube = cube
+        self.direction = direction
+        self.name = name
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.cube, "direction": self.direction.value, "metric": self.name}
+
+
+class PortNotFound(NotFoundError):
+    """A port of another cube was named where only interfaces can be."""
+
+    def __init__(self, port: str) -> None:
+        super().__init__(f"port {port!r} not found: there is no such interface, and no cube here has ports")
+        self.port = port
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"port": self.port}

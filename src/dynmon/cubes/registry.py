@@ -1,0 +1,153 @@
+"""All cubes of the daemon by name, and the chains they form on interfaces."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+from dynmon.cubes.dynmon import DynmonCube
+from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
+from dynmon.dataplane import Chain, Foundry
+from dynmon.models import AttachRequest, CubeConfig, DetachRequest
+from dynmon.models.cube import check_cube_name
+from dynmon.netdev import InterfaceNotFound, interface_index
+
+
+class CubeRegistry:
+    """Owns the cubes; every method may be called from any thread."""
+
+    def __init__(self, foundry: Foundry) -> None:
+        self._foundry = foundry
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._cubes: dict[str, DynmonCube] = {}
+        self._reserved: set[str] = set()
+        # By ifindex: an interface may be renamed while cubes are attached to it.
+        self._chains: dict[int, Chain] = {}
+        self._placing = threading.Lock()
+
+    def create(self, name: str, config: CubeConfig) -> DynmonCube:
+        """Make a cube.
+
+        Raises:
+            InvalidCubeName: It cannot be called so.
+            CubeExists: One is called so already.
+            InjectionError: Its code cannot run.
+        """
+        check_cube_name(name)
+        with self._lock:
+            if name in self._cubes or name in self._reserved:
+                raise CubeExists(name)
+            self._reserved.add(name)
+        cube_id = next(self._ids)
+        self._foundry.log.register(cube_id, name)
+        try:
+            cube = DynmonCube(name, cube_id, config, self._foundry)
+        except BaseException:
+            self._foundry.log.forget(cube_id)
+            raise
+        else:
+            with self._lock:
+                self._cubes[name] = cube
+            return cube
+        finally:
+            with self._lock:
+                self._reserved.discard(name)
+
+    def get(self, name: str) -> DynmonCube:
+        """The cube called `name`.
+
+        Raises:
+            CubeNotFound: There is none.
+        """
+        with self._lock:
+            try:
+                return self._cubes[name]
+            except KeyError:
+                raise CubeNotFound(name) from None
+
+    def cubes(self) -> list[DynmonCube]:
+        """All cubes, oldest first."""
+        with self._lock:
+            return list(self._cubes.values())
+
+    def delete(self, name: str) -> None:
+        """Detach the cube and forget it with its maps.
+
+        Raises:
+            CubeNotFound: There is none.
+        """
+        with self._lock:
+            cube = self._cubes.pop(name, None)
+        if cube is None:
+            raise CubeNotFound(name)
+        with self._placing:
+            cube.close()
+        self._foundry.log.forget(cube.cube_id)
+
+    def attach(self, request: AttachRequest) -> None:
+        """Attach a cube to an interface.
+
+        Raises:
+            CubeNotFound, InterfaceNotFound, PortNotFound: One of the two does not exist.
+            AlreadyAttached: The cube has a parent.
+            NotOnChain: The neighbour that was asked for is not on the interface.
+        """
+        cube = self.get(request.cube)
+        index = _port_index(request.port)
+        with self._placing:
+            chain = self._chains.setdefault(index, Chain(request.port))
+            try:
+                cube.attach(chain, index, request)
+            finally:
+                self._forget_empty_chains()
+
+    def detach(self, request: DetachRequest) -> None:
+        """Take a cube off an interface.
+
+        Raises:
+            CubeNotFound: There is no such cube.
+            NotAttached: It is not on that interface.
+        """
+        cube = self.get(request.cube)
+        with self._placing:
+            try:
+                cube.detach(request.port)
+            except NotAttached:
+                _port_index(request.port)  # an interface that does not exist is the better explanation
+                raise
+            finally:
+                self._forget_empty_chains()
+
+    def chain(self, interface: str) -> list[str]:
+        """The names of the cubes on `interface`, nearest the wire first.
+
+        Raises:
+            InterfaceNotFound: There is no such interface.
+        """
+        with self._placing:
+            chain = self._chains.get(interface_index(interface))
+            return [member.name for member in chain.members] if chain else []
+
+    def close(self) -> None:
+        """Take everything down."""
+        for cube in self.cubes():
+            self.delete(cube.name)
+
+    def __enter__(self) -> CubeRegistry:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _forget_empty_chains(self) -> None:
+        self._chains = {index: chain for index, chain in self._chains.items() if chain.members}
+
+
+def _port_index(port: str) -> int:
+    try:
+        return interface_index(port)
+    except InterfaceNotFound:
+        if ":" in port:
+            raise PortNotFound(port) from None
+        raise

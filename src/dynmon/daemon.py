@@ -1,0 +1,183 @@
+"""dynmond: put the parts together, run them, take them apart."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from dynmon import __version__
+from dynmon.api import create_app, server_config
+from dynmon.bpf import Loader
+from dynmon.compiler import Compiler
+from dynmon.cubes import CubeRegistry
+from dynmon.dataplane import Foundry, ProgramLog, PublicMaps
+from dynmon.errors import DynmonError
+from dynmon.settings import DEFAULT_ADDRESS, DEFAULT_BPFFS_DIR, DEFAULT_PORT, DEFAULT_STATE_DIR, Settings
+
+LOG_LEVELS = {
+    "trace": 5,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "err": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "off": logging.CRITICAL + 1,
+}
+LOG_LINE = "[%(asctime)s.%(msecs)03d] [%(name)s] [%(levelname)s] %(message)s"
+EXIT_FAILED = 1
+# linux/capability.h; either of a pair will do.
+CAPABILITIES = {"CAP_BPF": (39, 21), "CAP_NET_ADMIN": (12,)}
+
+_log = logging.getLogger("dynmond")
+
+
+class AlreadyRunning(DynmonError):
+    """Another daemon uses the same state directory."""
+
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__(f"another dynmond uses the state directory {state_dir}; give this one its own with --state-dir")
+        self.state_dir = state_dir
+
+
+class CannotStart(DynmonError):
+    """The daemon lacks something it cannot do without."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says in one line when and where it listens."""
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Listen, then say so."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        for server in self.servers:
+            for listening in server.sockets:
+                address, port = listening.getsockname()[:2]
+                host = f"[{address}]" if ":" in address else address
+                print(f"dynmond {__version__} listens on http://{host}:{port}/polycube/v1/", flush=True)
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
+    """The settings that the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="dynmond", description="Run monitors of live traffic: inject eBPF code over REST, read its maps."
+    )
+    parser.add_argument("-a", "--address", default=DEFAULT_ADDRESS, help="listen here (default: %(default)s)")
+    parser.add_argument("-p", "--port", type=_port, default=DEFAULT_PORT, help="TCP port (default: %(default)s)")
+    parser.add_argument(
+        "--state-dir", type=Path, default=DEFAULT_STATE_DIR, help="compiled objects and state (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--bpffs-dir", type=Path, default=DEFAULT_BPFFS_DIR, help="where maps may be pinned (default: %(default)s)"
+    )
+    parser.add_argument(
+        "-l", "--loglevel", choices=LOG_LEVELS, default="info", help="what the daemon says (default: %(default)s)"
+    )
+    parser.add_argument("-v", "--version", action="version", version=f"dynmond {__version__}")
+    options = parser.parse_args(arguments)
+    return Settings(
+        address="127.0.0.1" if options.address == "localhost" else options.address,
+        port=options.port,
+        state_dir=options.state_dir.absolute(),
+        bpffs_dir=options.bpffs_dir.absolute(),
+        log_level=options.loglevel,
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 0xFFFF:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535, 0 for any that is free")
+    return port
+
+
+@contextmanager
+def only_user_of(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory: two daemons in one would mix up their files.
+
+    Raises:
+        AlreadyRunning: Somebody else holds it.
+        CannotStart: It cannot be made.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(state_dir / "dynmond.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotStart(f"cannot use the state directory {state_dir}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise AlreadyRunning(state_dir) from error
+    else:
+        yield
+    finally:
+        os.close(lock)
+
+
+def check_capabilities() -> None:
+    """See that this process may load programs and attach them.
+
+    Raises:
+        CannotStart: With what it lacks.
+    """
+    status = Path("/proc/self/status").read_text()
+    effective = int(next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1], 16)
+    missing = [name for name, bits in CAPABILITIES.items() if not any(effective >> bit & 1 for bit in bits)]
+    if missing:
+        raise CannotStart(f"cannot load or attach eBPF programs without {' and '.join(missing)}; run dynmond as root")
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit status."""
+    with ExitStack() as parts:
+        parts.enter_context(only_user_of(settings.state_dir))
+        loader = parts.enter_context(Loader())
+        compiler = Compiler(settings.cache_dir, settings.compile_limits)
+        parts.callback(compiler.close)
+        log = parts.enter_context(ProgramLog())
+        foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits)
+        registry = parts.enter_context(CubeRegistry(foundry))
+        server = Server(server_config(create_app(registry, settings), settings))
+        with shutdown_signals(server):
+            server.run()
+        return 0 if server.started else EXIT_FAILED
+
+
+@contextmanager
+def shutdown_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let signals end the server in order, also those that come while cubes are still being taken down."""
+
+    def stop(number: int, _frame: object) -> None:
+        _log.info("%s: shutting down", signal.Signals(number).name)
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``dynmond``."""
+    settings = parse_arguments(arguments)
+    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format=LOG_LINE, datefmt="%Y-%m-%d %H:%M:%S")
+    try:
+        check_capabilities()
+        return run(settings)
+    except (DynmonError, OSError) as error:
+        print(f"dynmond: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

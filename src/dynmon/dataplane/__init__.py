@@ -1,0 +1,23 @@
+"""Code that runs in the kernel for one cube: built, replaced without losing a packet, attached in order."""
+
+from dynmon.dataplane.chain import Chain, NotOnChain
+from dynmon.dataplane.dataplane import Attachment, Dataplane
+from dynmon.dataplane.log import ProgramLog
+from dynmon.dataplane.path import Foundry, LoadedPath, Placement
+from dynmon.dataplane.shared_maps import PUBLIC, SHARED, MapAlreadyPublic, PublicMaps, maps_tagged
+
+__all__ = [
+    "PUBLIC",
+    "SHARED",
+    "Attachment",
+    "Chain",
+    "Dataplane",
+    "Foundry",
+    "LoadedPath",
+    "MapAlreadyPublic",
+    "NotOnChain",
+    "Placement",
+    "ProgramLog",
+    "PublicMaps",
+    "maps_tagged",
+]

@@ -1,0 +1,69 @@
+"""The order of cubes on one interface.
+
+Index 0 is nearest the wire: a received packet meets it first, a sent packet meets it last. The kernel keeps one list of
+programs for each hook, in the order in which they run. A cube without code for a direction has a place in the chain but
+no program in that list, so a new program goes before the next one, in running order, that has a link there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from dynmon.bpf import Link
+from dynmon.errors import InvalidInputError
+from dynmon.models import AttachRequest, Direction
+
+
+class Member(Protocol):
+    """What a chain knows of a cube."""
+
+    name: str
+
+    def link(self, direction: Direction) -> Link | None:
+        """The link that holds the cube's program at the interface, if it has code for `direction`."""
+
+
+class NotOnChain(InvalidInputError):
+    """`before` or `after` names a cube that is not attached to the interface."""
+
+    def __init__(self, name: str, interface: str, members: Sequence[str]) -> None:
+        present = ", ".join(members) or "none"
+        super().__init__(f"cube {name!r} is not attached to {interface!r}; cubes attached there: {present}")
+        self.name = name
+        self.interface = interface
+
+    def fields(self) -> Mapping[str, str]:
+        return {"cube": self.name, "interface": self.interface}
+
+
+class Chain:
+    """The cubes attached to one interface, nearest the wire first."""
+
+    def __init__(self, interface: str) -> None:
+        self.interface = interface
+        self.members: list[Member] = []
+
+    def index_for(self, request: AttachRequest) -> int:
+        """Where the cube of `request` goes; without a position it goes last.
+
+        Raises:
+            NotOnChain: The neighbour that was asked for is not here.
+        """
+        if request.before is not None:
+            return self._index_of(request.before)
+        if request.after is not None:
+            return self._index_of(request.after) + 1
+        return 0 if request.position == "first" else len(self.members)
+
+    def successor(self, member: Member, direction: Direction) -> Link | None:
+        """The link whose program runs next after that of `member`, None when `member` runs last of ours."""
+        running_order = self.members if direction is Direction.INGRESS else self.members[::-1]
+        behind = running_order[running_order.index(member) + 1 :]
+        return next((link for other in behind if (link := other.link(direction))), None)
+
+    def _index_of(self, name: str) -> int:
+        names = [member.name for member in self.members]
+        if name not in names:
+            raise NotOnChain(name, self.interface, names)
+        return names.index(name)

@@ -1,0 +1,145 @@
+"""The code that runs in the kernel for one cube, and the interface it runs on.
+
+What we want: new code takes over from old code with no packet unseen and none seen twice, and if anything at all goes
+wrong, the old code never stopped. Loading is slow and may fail, so it is over before this module is called: `replace`
+gets paths that are in the kernel already. A link is then told to run another program, which is one atomic store in the
+kernel: each packet meets the old program or the new one.
+
+What does not work: detaching and attaching again (packets pass unseen in between), and attaching the new program before
+detaching the old one (packets are counted by both).
+
+What remains: the two directions are two links, so they switch one after the other. If the second switch fails the first
+is taken back; packets of that moment were counted by the new program and are lost with it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from dynmon.bpf import Link, attach_tc, attach_xdp
+from dynmon.dataplane.chain import Chain
+from dynmon.dataplane.path import LoadedPath
+from dynmon.models import CubeType, Direction, Hook
+
+XDP_MODES = {CubeType.XDP_SKB: "skb", CubeType.XDP_DRV: "drv"}
+
+
+@dataclass(slots=True)
+class Attachment:
+    """The interface a cube is on, and the links that hold its programs there."""
+
+    chain: Chain
+    interface_index: int
+    links: dict[Direction, Link] = field(default_factory=dict)
+
+    def current_name(self) -> str | None:
+        """The name the interface has now, None when it is gone."""
+        try:
+            return socket.if_indextoname(self.interface_index)
+        except OSError:
+            return None
+
+
+class Dataplane:
+    """Up to two paths and their links; owns both."""
+
+    def __init__(self, name: str, cube_type: CubeType) -> None:
+        self.name = name
+        self._type = cube_type
+        self._paths: dict[Direction, LoadedPath] = {}
+        self._attachment: Attachment | None = None
+
+    @property
+    def paths(self) -> Mapping[Direction, LoadedPath]:
+        """What runs, by direction."""
+        return self._paths
+
+    @property
+    def attachment(self) -> Attachment | None:
+        """Where it runs, None when it is on no interface."""
+        return self._attachment
+
+    def link(self, direction: Direction) -> Link | None:
+        """The link that holds the program of `direction`."""
+        return self._attachment.links.get(direction) if self._attachment else None
+
+    def replace(self, changes: Mapping[Direction, LoadedPath | None]) -> None:
+        """Run `changes` from now on; a direction whose path is None runs nothing, others go on as they are.
+
+        The dataplane owns the new paths when this returns. When it raises, nothing has changed and they are still the
+        caller's.
+
+        Raises:
+            DynmonError: The kernel refused a switch or a new link.
+        """
+        with ExitStack() as undo:
+            for direction, path in changes.items():
+                if self._attachment and path:
+                    self._run_on_interface(self._attachment, direction, path, undo)
+            undo.pop_all()
+        for direction, path in changes.items():
+            old = self._paths.pop(direction, None)
+            if path:
+                self._paths[direction] = path
+            elif self._attachment and (link := self._attachment.links.pop(direction, None)):
+                link.close()
+            if old:
+                old.close()
+
+    def attach(self, chain: Chain, interface_index: int, index: int) -> None:
+        """Take place `index` in `chain` and run there.
+
+        Raises:
+            DynmonError: The kernel refused a link; nothing is attached.
+        """
+        attachment = Attachment(chain, interface_index)
+        with ExitStack() as undo:
+            chain.members.insert(index, self)
+            undo.callback(chain.members.remove, self)
+            for direction, path in self._paths.items():
+                self._run_on_interface(attachment, direction, path, undo)
+            undo.pop_all()
+        self._attachment = attachment
+
+    def detach(self) -> None:
+        """Leave the interface; maps and their contents stay. Twice is harmless."""
+        if self._attachment is None:
+            return
+        attachment, self._attachment = self._attachment, None
+        attachment.chain.members.remove(self)
+        for link in attachment.links.values():
+            link.close()
+
+    def close(self) -> None:
+        """Detach and give everything back; twice is harmless."""
+        self.detach()
+        for path in self._paths.values():
+            path.close()
+        self._paths.clear()
+
+    def _run_on_interface(
+        self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack
+    ) -> None:
+        link = attachment.links.get(direction)
+        if link:
+            link.update(path.program)
+            undo.callback(link.update, self._paths[direction].program)
+        else:
+            link = attachment.links[direction] = self._new_link(attachment, direction, path)
+            undo.callback(attachment.links.pop, direction)
+            undo.callback(link.close)
+
+    def _new_link(self, attachment: Attachment, direction: Direction, path: LoadedPath) -> Link:
+        name = attachment.chain.interface
+        if self._type.hook(direction) is Hook.XDP:
+            return attach_xdp(path.program, attachment.interface_index, XDP_MODES[self._type], interface_name=name)
+        return attach_tc(
+            path.program,
+            attachment.interface_index,
+            direction,
+            interface_name=name,
+            before=attachment.chain.successor(self, direction),
+        )
