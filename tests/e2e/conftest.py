@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     """A daemon without cubes; those that a test makes are deleted after it."""
     yield shared_daemon
     with DynmonClient(shared_daemon.url) as client:
-        for cube in client.cubes():
+        for cube in itertools.chain.from_iterable(client.list().values()):
             client.delete(cube["name"])
 
 
