@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dynmon.errors import DynmonError
+from dynmon.settings import DEFAULT_ADDRESS, DEFAULT_PORT
 
 CONFIG_FILE = Path(".config/polycube/polycubectl_config.yaml")
 KEYS = ("url", "debug", "expert", "singleparameterworkaround", "cacert", "cert", "key")
@@ -28,7 +29,7 @@ class Config:
     ``set key=value`` to the key's own resource, which is the only place where most keys can be changed.
     """
 
-    url: str = "http://127.0.0.1:9000/polycube/v1/"
+    url: str = f"http://{DEFAULT_ADDRESS}:{DEFAULT_PORT}/polycube/v1/"
     debug: bool = False
     expert: bool = True
     singleparameterworkaround: bool = True

@@ -6,8 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dynmon.cli.polycubectl.config import Config
-from dynmon.client import DEFAULT_TIMEOUT_SECONDS, DynmonClient, TlsFiles, normalised_url
+from dynmon.cli.polycubectl.config import Config, ConfigError
+from dynmon.errors import InvalidInputError
+
+# httpx brings a command line of its own and imports it, with click and rich, where those are installed. That is more
+# than half of the time that a command of ours takes; None makes the import fail, and httpx does without.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
+from dynmon.client import DEFAULT_TIMEOUT_SECONDS, DynmonClient, TlsFiles, normalised_url  # noqa: E402
 
 
 def connect(
@@ -19,8 +25,15 @@ def connect(
     """A client with the address and TLS files of `config`; files that plain http cannot use are mentioned.
 
     Raises:
-        InvalidInputError: The address or a file cannot be used.
+        ConfigError: The address or a file cannot be used.
     """
+    try:
+        return _client(config, timeout_seconds, trace)
+    except InvalidInputError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _client(config: Config, timeout_seconds: float, trace: Callable[[str], None] | None) -> DynmonClient:
     url = normalised_url(config.url)
     names = (config.cacert, config.cert, config.key)
     if url.startswith("http:") and any(names):
