@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,11 @@ MISSING_HANDLER = (
 
 # file:line:column: severity: message
 LOCATED = re.compile(
-    r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$"
+    r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+): "
+    r"(?P<severity>fatal error|error|warning|note): (?P<message>.*)$"
 )
+# What stands before a finding in a header: the line of the user's that led there.
+INCLUDED_FROM = re.compile(r"^(?:In file included from|\s+from) (?P<file>[^\s:][^:\n]*):(?P<line>\d+):$")
 # The code generator turns it around: error: file:line:column: in function name type: message
 FROM_BACKEND = re.compile(
     r"^(?P<severity>fatal error|error|warning): (?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)$"
@@ -48,7 +51,7 @@ class CompileError(InjectionError):
 
 @dataclass(slots=True)
 class _Finding:
-    """A finding with the notes below it."""
+    """A finding, and the other places that clang named with it."""
 
     file: str
     line: int
@@ -66,24 +69,22 @@ def parse_diagnostics(messages: str, source: str, direction: Direction) -> tuple
     return tuple(ranked[:MAX_DIAGNOSTICS])
 
 
-def _findings(messages: str) -> Iterable[_Finding]:
-    current: _Finding | None = None
+def _findings(messages: str) -> list[_Finding]:
+    findings: list[_Finding] = []
+    includes: list[tuple[str, int, int]] = []
     for text in messages.splitlines():
-        if match := LOCATED.match(text) or FROM_BACKEND.match(text):
+        if match := INCLUDED_FROM.match(text):
+            includes.append((match["file"], int(match["line"]), 0))
+        elif match := LOCATED.match(text) or FROM_BACKEND.match(text):
             place = match["file"], int(match["line"]), int(match["column"])
-            if match["severity"] == "note":
-                if current:
-                    current.notes.append(place)
-                continue
-            if current:
-                yield current
-            current = _Finding(*place, match["severity"], match["message"])
+            if match["severity"] != "note":
+                findings.append(_Finding(*place, match["severity"], match["message"], includes))
+            elif findings:
+                findings[-1].notes += [place, *includes]
+            includes = []
         elif (match := UNLOCATED.match(text)) and not NOISE.search(match["message"]):
-            if current:
-                yield current
-            current = _Finding("", 0, 0, match["severity"], match["message"])
-    if current:
-        yield current
+            findings.append(_Finding("", 0, 0, match["severity"], match["message"]))
+    return findings
 
 
 def _place(finding: _Finding, lines: list[str], direction: Direction) -> Diagnostic:

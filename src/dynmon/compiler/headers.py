@@ -7,7 +7,6 @@ is installed, and so that nothing else of that place is in reach.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import shutil
 import tempfile
@@ -93,4 +92,4 @@ def _fill(folder: Path) -> None:
         (uapi / name).symlink_to(target)
     # Whatever the umask: clang runs as somebody else, and reads.
     for path in (folder, *(path for path in folder.rglob("*") if not path.is_symlink())):
-        os.chmod(path, 0o755 if path.is_dir() else 0o644)
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -99,7 +99,7 @@ class Sandbox:
         with theirs:
             server = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(SERVER)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},

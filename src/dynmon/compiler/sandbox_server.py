@@ -14,6 +14,7 @@ daemon ends, however it ends, its socket closes, and this process kills what run
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -21,6 +22,7 @@ import resource
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 from typing import Any
@@ -78,7 +80,7 @@ def make_ruleset(version: int, paths: list[str]) -> int:
     call("create a Landlock ruleset", ruleset)
     for path in paths:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        access = FS_EXECUTE | FS_READ_FILE | (FS_READ_DIR if os.path.isdir(path) else 0)
+        access = FS_EXECUTE | FS_READ_FILE | (FS_READ_DIR if stat.S_ISDIR(os.fstat(opened).st_mode) else 0)
         rule = struct.pack("=Qi", access, opened)
         added = libc.syscall(
             SYS_LANDLOCK_ADD_RULE,
@@ -210,10 +212,8 @@ class Server:
         self.poll.unregister(pidfd)
         if self.waiting.pop(teller.fileno(), None) is not None:
             self.poll.unregister(teller)
-        try:
+        with contextlib.suppress(OSError):  # nobody may wait any more
             teller.send(struct.pack("=i", os.waitstatus_to_exitcode(status)))
-        except OSError:
-            pass  # nobody waits any more
         teller.close()
         os.close(pidfd)
 

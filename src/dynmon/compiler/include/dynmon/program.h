@@ -46,11 +46,22 @@ static __always_inline int dynmon_verdict(int verdict)
 }
 
 #ifdef DYNMON_HOOK_XDP
+/*
+ * Written in assembly because clang may keep a 32-bit half of the pointers for later, which the verifier refuses.
+ * Not volatile: without a use of the length, there is no instruction.
+ */
+static __always_inline __u32 dynmon_frame_length(struct xdp_md *ctx)
+{
+	long start = ctx->data, end = ctx->data_end;
+
+	asm("%0 -= %1" : "+r"(end) : "r"(start));
+	return end;
+}
+
 SEC(DYNMON_SECTION) int DYNMON_PROGRAM(struct xdp_md *ctx)
 {
 	struct pkt_metadata md __attribute__((aligned(8))) = {
-		.cube_id = dynmon_cube_id,
-		.packet_len = ctx->data_end - ctx->data,
+		.packet_len = dynmon_frame_length(ctx),
 	};
 
 	return dynmon_verdict(handle_rx(ctx, &md));
