@@ -45,6 +45,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     )
     telemetry = Telemetry(lambda: len(registry.cubes()))
     operations = Operations(app)
+    app.openapi = operations.document  # type: ignore[method-assign]
     changes = Changes(registry, telemetry)
     writer = Writer()
     _add_exposition(operations, registry, telemetry)

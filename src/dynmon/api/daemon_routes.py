@@ -78,8 +78,8 @@ class DaemonRoutes:
         self._post("cubes", self.changes.create_all, "Create cubes, all or none", list[CubeConfig], 201)
         self._post("attach", self._attach, "Put a cube on an interface", AttachRequest)
         self._post("detach", self._detach, "Take a cube off an interface", DetachRequest)
-        self._post("connect", _refuse("connect"), "Connect two ports", dict[str, str])
-        self._post("disconnect", _refuse("disconnect"), "Disconnect two ports", dict[str, str])
+        self._post("connect", _refuse("connect"), "Connect two ports", dict[str, str], 501)
+        self._post("disconnect", _refuse("disconnect"), "Disconnect two ports", dict[str, str], 501)
         self.operations.add("GET", "/healthz", _healthy, "Whether the daemon answers", tag=TAG, answer=Healthy)
         self._add_help()
 

@@ -21,11 +21,26 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
+class _Page:
+    """What the document says about an operation; `answer` and `body` are types, None for nothing."""
+
+    method: str
+    path: str
+    statuses: Mapping[int, str]
+    answer: Any
+    media_type: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Operations:
-    """The operations of one application, and the schemas that their documentation refers to."""
+    """The operations of one application.
+
+    Their schemas are made when somebody asks for the document: a daemon should listen before that.
+    """
 
     app: FastAPI
-    schemas: dict[str, Any] = field(default_factory=dict)
+    _pages: list[_Page] = field(default_factory=list)
 
     def add(
         self,
@@ -41,19 +56,9 @@ class Operations:
         media_type: str = "application/json",
         body: Any = None,
     ) -> None:
-        """Serve `endpoint`; `answer` and `body` are the types of what goes out and comes in, None for nothing."""
-        responses: dict[int | str, dict[str, Any]] = {
-            status: {"description": summary},
-            **{code: {"description": text} for code, text in (other_statuses or {}).items()},
-            "default": {"description": "Failure", "content": self._content("application/problem+json", Problem)},
-        }
-        if answer is not None:
-            responses[status]["content"] = self._content(media_type, answer)
-        extra: dict[str, Any] = {}
-        if parameters := PARAMETER.findall(path):
-            extra["parameters"] = [_path_parameter(name) for name in parameters]
-        if body is not None:
-            extra["requestBody"] = {"content": self._content("application/json", body)}
+        """Serve `endpoint`; `answer` and `body` are the types of what goes out and comes in."""
+        statuses = {status: summary, **(other_statuses or {})}
+        self._pages.append(_Page(method, path, statuses, answer, media_type, body))
         self.app.add_api_route(
             path,
             endpoint,
@@ -63,10 +68,8 @@ class Operations:
             operation_id=f"{method.lower()} {path}",
             tags=[tag],
             status_code=status,
-            responses=responses,
             response_class=Response,
             response_model=None,
-            openapi_extra=extra,
         )
 
     def add_help(self, path: str, endpoint: Endpoint) -> None:
@@ -78,20 +81,44 @@ class Operations:
         app = self.app
         if not app.openapi_schema:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            document.setdefault("components", {}).setdefault("schemas", {}).update(self.schemas)
+            schemas = _Schemas({})
+            for page in self._pages:
+                document["paths"][page.path][page.method.lower()] |= _described(page, schemas)
+            document.setdefault("components", {})["schemas"] = schemas.definitions
             app.openapi_schema = document
         return app.openapi_schema
 
-    def _content(self, media_type: str, kind: Any) -> dict[str, Any]:
+
+@dataclass(frozen=True, slots=True)
+class _Schemas:
+    """The schemas that the pages refer to."""
+
+    definitions: dict[str, Any]
+
+    def content(self, media_type: str, kind: Any) -> dict[str, Any]:
+        """A body of type `kind`."""
         return {media_type: {"schema": self._schema(kind)}}
 
     def _schema(self, kind: Any) -> dict[str, Any]:
         schema = TypeAdapter(kind).json_schema(ref_template=SCHEMA_PLACE)
-        self.schemas.update(schema.pop("$defs", {}))
+        self.definitions.update(schema.pop("$defs", {}))
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            self.schemas[kind.__name__] = schema
+            self.definitions[kind.__name__] = schema
             return {"$ref": SCHEMA_PLACE.format(model=kind.__name__)}
         return schema
+
+
+def _described(page: _Page, schemas: _Schemas) -> dict[str, Any]:
+    responses: dict[str, Any] = {str(status): {"description": text} for status, text in page.statuses.items()}
+    if page.answer is not None:
+        responses[str(next(iter(page.statuses)))]["content"] = schemas.content(page.media_type, page.answer)
+    problem = schemas.content("application/problem+json", Problem)
+    described: dict[str, Any] = {"responses": {**responses, "default": {"description": "Failure", "content": problem}}}
+    if names := PARAMETER.findall(page.path):
+        described["parameters"] = [_path_parameter(name) for name in names]
+    if page.body is not None:
+        described["requestBody"] = {"content": schemas.content("application/json", page.body)}
+    return described
 
 
 def _path_parameter(name: str) -> dict[str, Any]:

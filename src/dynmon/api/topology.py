@@ -21,9 +21,10 @@ def topology_of(registry: CubeRegistry, interface_name: str) -> dict[str, Any]:
         return {"name": interface_name}
     # The chain begins at the wire, but a packet that is sent comes from the other end.
     egress = chain[::-1]
+    indexes = [f"{name},\t{chain.index(name)},\t{egress.index(name)}" for name in chain]
     return {
         "name": interface_name,
-        "cubes, ingress_index, egress_index": [f"{name},\t{chain.index(name)},\t{egress.index(name)}" for name in chain],
+        "cubes, ingress_index, egress_index": indexes,
         "ingress service chain": ARROW.join([*chain, STACK]),
         "egress service chain": ARROW.join([*egress, STACK]),
     }

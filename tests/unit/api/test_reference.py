@@ -1,0 +1,65 @@
+"""The reference page and the OpenAPI document list the same operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynmon.api import create_app
+from dynmon.cubes import CubeRegistry
+from dynmon.settings import Settings
+
+CUBE = "/polycube/v1/dynmon/{name}"
+OPERATION = re.compile(r"\| `(GET|POST|PUT|PATCH|DELETE) ([^`]+)` \| ([\d, ]*) ?\|")
+
+
+@pytest.fixture(scope="module")
+def openapi() -> dict[str, Any]:
+    # No request is made, so no cube is, and nothing of what a cube runs on is needed.
+    return create_app(CubeRegistry(None), Settings()).openapi()  # type: ignore[arg-type]
+
+
+def documented(page: str) -> Iterator[tuple[str, str, frozenset[str]]]:
+    for method, path, statuses in OPERATION.findall(page):
+        success = frozenset(re.findall(r"\d+", statuses))
+        whole = path.replace("…", CUBE)
+        for direction in ("ingress", "egress") if "DIRECTION" in path else ("",):
+            yield method, whole.replace("DIRECTION", direction), success
+
+
+def served(openapi: dict[str, Any]) -> Iterator[tuple[str, str, frozenset[str]]]:
+    for path, operations in openapi["paths"].items():
+        for method, operation in operations.items():
+            yield method.upper(), path, frozenset(operation["responses"]) - {"default"}
+
+
+def test_every_operation_is_in_the_reference(openapi: dict[str, Any], repository: Path) -> None:
+    """With the statuses that success has, and the other way round."""
+    page = (repository / "docs/reference/rest.md").read_text()
+
+    assert sorted(served(openapi), key=str) == sorted(documented(page), key=str)
+
+
+def test_every_reference_in_the_openapi_document_resolves(openapi: dict[str, Any]) -> None:
+    references = set(re.findall(r"'#/components/schemas/(\w+)'", str(openapi)))
+
+    assert references == set(openapi["components"]["schemas"]) & references
+    assert {"CubeConfig", "DataplaneConfig", "PathConfig", "AttachRequest", "Problem"} <= references
+
+
+def test_path_parameters_are_declared(openapi: dict[str, Any]) -> None:
+    for path, operations in openapi["paths"].items():
+        for operation in operations.values():
+            declared = [parameter["name"] for parameter in operation.get("parameters", [])]
+            assert re.findall(r"\{(\w+)\}", path) == declared
+
+
+def test_operations_that_take_a_body_show_its_schema(openapi: dict[str, Any]) -> None:
+    for operations in openapi["paths"].values():
+        for method, operation in operations.items():
+            assert (method in {"post", "put", "patch"}) == ("requestBody" in operation)
+            assert operation["summary"]
