@@ -1,0 +1,135 @@
+"""Attach at tc on kernels without tcx: a clsact filter with a handle of our own.
+
+We want what a tcx link gives, from an interface made for administrators: never touch what others have there, come
+after it, replace a program without a packet unseen, leave nothing behind. So each attachment has a priority that
+nobody uses, behind all others; replacing is one netlink request that swaps the program within the filter; the qdisc
+is made if missing, and removed if we made it and nobody uses it. A filter outlives its maker, so a guard process
+removes them when the daemon is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import threading
+
+from dynmon.bpf import clsact_filter
+from dynmon.bpf.clsact_filter import Place
+from dynmon.bpf.link import Link
+from dynmon.bpf.process import Companion
+from dynmon.bpf.program import Program
+from dynmon.errors import DynmonError, KernelError
+from dynmon.models import Direction
+from dynmon.netdev import InterfaceNotFound
+
+# The kernel gives filters without a priority 0xc000 and, before that one, smaller numbers.
+FIRST_PRIORITY = 0xD000
+LAST_PRIORITY = 0xFFFF
+GAP = 16  # room for others between ours
+ATTEMPTS = 32
+
+_lock = threading.Lock()
+_made_qdiscs: set[int] = set()
+_guard: Companion | None = None
+
+
+class ClsactLink(Link):
+    """Owns one clsact filter."""
+
+    kind = "clsact"
+    id = None
+
+    def __init__(self, place: Place, program_id: int, interface_name: str) -> None:
+        self._place: Place | None = place
+        self._program_id = program_id
+        self._interface_name = interface_name
+
+    def update(self, program: Program) -> None:
+        if self._place is None:
+            raise InterfaceNotFound(self._interface_name)
+        with _lock:
+            _tell_filter(self._place, self._program_id, program.id)
+            try:
+                clsact_filter.set_filter(self._place, program.fd, replace=True)
+            except OSError as error:
+                raise _error("replace the program at", self._interface_name, error) from error
+            _tell_filter(self._place, program.id)
+            self._program_id = program.id
+
+    def close(self) -> None:
+        if self._place is None:
+            return
+        place, self._place = self._place, None
+        with _lock:
+            try:
+                clsact_filter.remove_filter(place, {self._program_id})
+                _tell_filter(place)
+                _remove_qdisc(place.interface_index)
+            except OSError as error:
+                raise KernelError(f"detach from {self._interface_name!r}", error) from error
+
+
+def attach_clsact(program: Program, interface_index: int, direction: Direction, *, interface_name: str) -> ClsactLink:
+    """Attach behind all filters already there.
+
+    Raises:
+        InterfaceNotFound: There is no such interface, or it went away meanwhile.
+    """
+    with _lock:
+        try:
+            if clsact_filter.make_qdisc(interface_index):
+                _made_qdiscs.add(interface_index)
+                _tell("qdisc", interface_index, True)
+            return ClsactLink(_add(program, interface_index, direction), program.id, interface_name)
+        except OSError as error:
+            _remove_qdisc(interface_index)
+            raise _error("attach to", interface_name, error) from error
+
+
+def _add(program: Program, interface_index: int, direction: Direction) -> Place:
+    """Add a filter behind the last; who else adds one at the same moment makes us look again."""
+    for _ in range(ATTEMPTS):
+        used = clsact_filter.priorities(interface_index, direction)
+        behind = max([*used, FIRST_PRIORITY]) + GAP
+        place = Place(interface_index, str(direction), min(behind, LAST_PRIORITY))
+        _tell_filter(place, program.id)
+        try:
+            clsact_filter.set_filter(place, program.fd, replace=False)
+        except OSError as error:
+            _tell_filter(place)
+            if error.errno != errno.EEXIST:
+                raise
+        else:
+            return place
+    raise OSError(errno.ENOSPC, "no priority is left behind the other filters")
+
+
+def _remove_qdisc(interface_index: int) -> None:
+    if interface_index in _made_qdiscs and clsact_filter.remove_unused_qdisc(interface_index):
+        _made_qdiscs.discard(interface_index)
+        _tell("qdisc", interface_index, False)
+
+
+def _tell_filter(place: Place, *program_ids: int) -> None:
+    _tell("filter", place.interface_index, place.direction, place.priority, program_ids)
+
+
+def _tell(*message: object) -> None:
+    """Tell the guard, which is started with the first word and again should it have died."""
+    global _guard
+    text = json.dumps(message).encode()
+    if _guard is None:
+        _guard = Companion("dynmon.bpf.clsact_guard", socket.SOCK_SEQPACKET)
+    try:
+        _guard.channel.send(text)
+    except OSError:
+        _guard.close()
+        _guard = Companion("dynmon.bpf.clsact_guard", socket.SOCK_SEQPACKET)
+        _guard.channel.send(text)
+
+
+def _error(attempt: str, interface_name: str, error: OSError) -> DynmonError:
+    if error.errno == errno.ENODEV:
+        return InterfaceNotFound(interface_name)
+    return KernelError(f"{attempt} {interface_name!r}", error)

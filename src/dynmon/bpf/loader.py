@@ -1,0 +1,219 @@
+"""Load objects without ever looking into them: a process of its own does, and hands back descriptors.
+
+We want to run strangers' objects in the kernel, through libbpf, from a daemon that must not die of them. libbpf
+crashes on some damaged objects; a load takes long and fails with EAGAIN when signals arrive; both forbid doing it
+here. Running `dynmon.bpf.loader_server` anew for each load would cost the start of an interpreter each time, and
+forking this process, with its threads, may deadlock. So a small server is started once and forks for each request.
+
+A request travels on a socket pair of its own, whose other end is all that goes over the server's control socket. A
+child that dies is then seen as the end of that one socket, and the answers of two requests cannot be mixed up. What
+remains here is to believe nothing: sizes are bounded, facts about maps and programs are asked of the kernel.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from dynmon.bpf import _syscall
+from dynmon.bpf.channel import Deadline, receive_message, send_message
+from dynmon.bpf.errors import LoaderDied, LoadError, OpenError
+from dynmon.bpf.kinds import ProgramType
+from dynmon.bpf.map import BpfMap
+from dynmon.bpf.process import Companion
+from dynmon.bpf.program import Program
+from dynmon.bpf.verifier import SourcePlace, verifier_error
+from dynmon.errors import InjectionError
+
+GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """An object to load and what to do with it.
+
+    `program` is the C function to load, `file` the word for the code in messages. `constants` are written into
+    ``.rodata`` where the object has them. `reuse` are descriptors that take the place of the object's own maps,
+    `offers` those that its extern declarations may refer to. `memory_bytes` bounds what its maps may take.
+    """
+
+    object: bytes
+    program: str
+    program_type: ProgramType
+    file: str
+    memory_bytes: int
+    constants: Mapping[str, int] = field(default_factory=dict)
+    reuse: Mapping[str, int] = field(default_factory=dict)
+    offers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedObject:
+    """A loaded program with its maps, its BTF as the kernel keeps it, and the ``dynmon:`` tags of its maps.
+
+    Sections with global variables are maps too, as ``.bss`` and ``.data``. Closing it closes all descriptors.
+    """
+
+    program: Program
+    maps: dict[str, BpfMap]
+    btf: bytes
+    tags: dict[str, tuple[str, ...]]
+
+    def close(self) -> None:
+        """Let go of everything; what is attached goes on."""
+        self.program.close()
+        for each in self.maps.values():
+            each.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Loader:
+    """Owns the loader's process. Loads may run side by side; after the process died the next load starts it again."""
+
+    def __init__(self, *, timeout_seconds: float = 30.0) -> None:
+        self.timeout_seconds = timeout_seconds
+        self._lock = threading.Lock()
+        self._server: _Server | None = _Server()
+        self._is_closed = False
+
+    def load(self, request: LoadRequest) -> LoadedObject:
+        """Open, prepare and load an object.
+
+        Raises:
+            OpenError: The object cannot be understood or refers to what does not exist.
+            LoadError: Its maps cannot be made.
+            VerifierError: The kernel refuses the program.
+            LoaderDied: The process that tried died or took too long.
+        """
+        deadline = Deadline(self.timeout_seconds + GRACE_SECONDS)
+        try:
+            with self._connect() as channel:
+                send_message(channel, *_request_message(request, self.timeout_seconds), deadline)
+                answer, blob, fds = receive_message(channel, deadline)
+        except TimeoutError as error:
+            raise LoaderDied(request.file, f"no answer in {self.timeout_seconds:g} seconds") from error
+        except (EOFError, OSError) as error:
+            raise LoaderDied(request.file, "the process that loads it died of it") from error
+        except ValueError as error:
+            raise LoaderDied(request.file, str(error)) from error
+        try:
+            if "refused" in answer:
+                _syscall.close_all(fds)
+                raise _refusal(request, answer, blob)
+            return _loaded(request, answer, fds)
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise LoaderDied(request.file, "the loader's answer makes no sense") from error
+
+    def close(self) -> None:
+        """End the process; loads that run now fail."""
+        with self._lock:
+            self._is_closed = True
+            server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def server_pid(self) -> int | None:
+        """The process id of the fork server, None after close."""
+        server = self._server
+        return server.pid if server else None
+
+    def _connect(self) -> socket.socket:
+        """Our end of a new request's socket pair; the other end is with the server, started again if it died."""
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            if self._is_closed:
+                ours.close()
+                raise OSError("the loader is closed")
+            try:
+                if self._server is not None and self._server.hand_over(theirs):
+                    return ours
+                if self._server is not None:
+                    self._server.close()
+                self._server = _Server()
+                self._server.hand_over(theirs)
+            except BaseException:
+                ours.close()
+                raise
+            return ours
+
+
+class _Server(Companion):
+    """One run of the fork server."""
+
+    def __init__(self) -> None:
+        super().__init__("dynmon.bpf.loader_server", socket.SOCK_STREAM)
+        self.channel.settimeout(GRACE_SECONDS)
+
+    def hand_over(self, request: socket.socket) -> bool:
+        """Give the server a request's socket; False if it is dead."""
+        try:
+            return bool(socket.send_fds(self.channel, [b"r"], [request.fileno()]))
+        except OSError:
+            return False
+
+
+def _request_message(request: LoadRequest, seconds: float) -> tuple[dict[str, Any], bytes, list[int]]:
+    head = {
+        "program": request.program,
+        "program_type": int(request.program_type),
+        "constants": dict(request.constants),
+        "reuse": list(request.reuse),
+        "offers": list(request.offers),
+        "memory_bytes": request.memory_bytes,
+        "seconds": seconds,
+    }
+    return head, request.object, [*request.reuse.values(), *request.offers.values()]
+
+
+def _refusal(request: LoadRequest, answer: dict[str, Any], log: bytes) -> InjectionError:
+    message, messages = str(answer["message"]), [str(each) for each in answer["messages"]]
+    if answer["refused"] == "verify":
+        places = [SourcePlace(*each) for each in answer["lines"]]
+        return verifier_error(request.file, request.program, log.decode(errors="replace"), places, message)
+    kind = OpenError if answer["refused"] == "open" else LoadError
+    return kind(request.file, message, messages)
+
+
+def _loaded(request: LoadRequest, answer: dict[str, Any], fds: list[int]) -> LoadedObject:
+    """Make owners of the descriptors: the program, the maps in their order, and the BTF."""
+    unowned = list(reversed(fds))
+    with ExitStack() as undo:
+        undo.callback(_syscall.close_all, unowned)
+        program = Program(unowned[-1], request.program)
+        undo.enter_context(program)
+        unowned.pop()
+        maps, tags = {}, {}
+        for name, map_tags, key_type, value_type, is_reused in answer["maps"]:
+            declared = (int(key_type), int(value_type)) if is_reused or key_type or value_type else None
+            bpf_map = undo.enter_context(BpfMap.from_fd(unowned[-1], str(name), declared))
+            unowned.pop()
+            maps[bpf_map.info.name] = bpf_map
+            if map_tags:
+                tags[bpf_map.info.name] = tuple(str(tag) for tag in map_tags)
+        btf = _syscall.btf_bytes(unowned[-1]) if answer["has_btf"] else b""
+        loaded = LoadedObject(program, maps, btf, tags)
+        _syscall.close_all(unowned)
+        unowned.clear()
+        undo.pop_all()
+        return loaded

@@ -1,0 +1,105 @@
+"""The loader's process: it forks a child for each request, and the child does what is dangerous.
+
+A fork server, because libbpf crashes on some damaged objects, keeps state, and must not run beside the threads of the
+daemon. It imports little and starts once; a request then costs one fork of a small process. It ends when its
+control socket does, that is with the daemon, however that died. Signals meant for the daemon (Ctrl-C in a terminal)
+do not concern it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import resource
+import signal
+import socket
+import traceback
+from typing import Any
+
+from dynmon.bpf import _libbpf
+from dynmon.bpf.channel import Deadline, receive_message, send_message
+from dynmon.bpf.objects import Refusal, Wish, load_object
+
+PR_SET_PDEATHSIG = 1
+ADDRESS_SPACE_BYTES = 4 << 30
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def main(control_fd: int) -> None:
+    """Serve until the control socket ends. Each message on it is one byte and the socket of a request."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children
+    gc.freeze()
+    with socket.socket(fileno=control_fd) as control:
+        while True:
+            part, fds, _, _ = socket.recv_fds(control, 1, 4, socket.MSG_CMSG_CLOEXEC)
+            if not part:
+                return
+            for fd in fds:
+                with socket.socket(fileno=fd) as request:
+                    _serve(control, request)
+
+
+def _serve(control: socket.socket, request: socket.socket) -> None:
+    try:
+        server = os.getpid()
+        if os.fork():
+            return
+    except OSError:  # no memory for a process: closing the socket tells the daemon
+        return
+    try:
+        control.close()
+        _restrain(server)
+        _answer(request)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _restrain(server: int) -> None:
+    """Whatever happens in this child ends with it, and soon."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != server:
+        os._exit(1)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
+
+
+def _answer(request: socket.socket) -> None:
+    signal.alarm(10)
+    head, raw, fds = receive_message(request, Deadline(10))
+    seconds = max(1, int(head["seconds"]))
+    signal.alarm(seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    blob, answer_fds = b"", []
+    with _libbpf.heard() as messages:
+        try:
+            loaded = load_object(raw, _wish(head, fds), messages)
+            answer: dict[str, Any] = {
+                "maps": [
+                    [each.name, each.tags, each.key_type_id, each.value_type_id, each.is_reused] for each in loaded.maps
+                ],
+                "has_btf": loaded.btf_fd >= 0,
+            }
+            answer_fds = loaded.fds
+        except Refusal as refusal:
+            answer = {"refused": refusal.stage, "message": refusal.message, "lines": refusal.lines}
+            blob = refusal.verifier_log
+    answer["messages"] = [message for message in messages if "BEGIN PROG LOAD LOG" not in message]
+    send_message(request, answer, blob, answer_fds, Deadline(10))
+
+
+def _wish(head: dict[str, Any], fds: list[int]) -> Wish:
+    reuse, offers = head["reuse"], head["offers"]
+    return Wish(
+        program=head["program"],
+        program_type=head["program_type"],
+        constants=head["constants"],
+        reuse=dict(zip(reuse, fds[: len(reuse)], strict=True)),
+        offers=dict(zip(offers, fds[len(reuse) :], strict=True)),
+        memory_bytes=head["memory_bytes"],
+    )

@@ -1,0 +1,73 @@
+"""A loaded program behind a descriptor."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from dynmon.bpf import _syscall
+from dynmon.bpf.kinds import ProgramType
+from dynmon.errors import KernelError, UnsupportedError
+
+HEADROOM = 512  # a program may make its packet longer
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """What a program did with one packet: its return value, the mean time of a run, the packet afterwards."""
+
+    __test__ = False  # pytest takes the name for a test
+
+    verdict: int
+    duration_ns: int
+    packet: bytes
+
+
+class Program:
+    """Owns the descriptor of a program that the verifier has accepted."""
+
+    def __init__(self, fd: int, name: str = "") -> None:
+        facts = _syscall.ProgramFacts()
+        try:
+            _syscall.object_info(fd, facts)
+        except OSError as error:
+            raise KernelError(f"look at program {name!r}", error) from error
+        try:
+            self.program_type = ProgramType(facts.type)
+        except ValueError as error:
+            raise UnsupportedError(f"program {name!r} has the foreign type {facts.type}") from error
+        self.fd = fd
+        self.name = name or facts.name.decode(errors="replace")
+        self.id: int = facts.id
+        self.instructions: int = facts.translated_bytes // 8
+
+    def test_run(self, packet: bytes, repeat: int = 1) -> TestRun:
+        """Run the program on `packet` without any interface.
+
+        Raises:
+            KernelError: The kernel takes no such packet; Ethernet frames have at least 14 bytes.
+        """
+        try:
+            verdict, duration, after = _syscall.program_test_run(self.fd, packet, len(packet) + HEADROOM, repeat)
+        except OSError as error:
+            raise KernelError(f"run program {self.name!r} on a packet", error) from error
+        return TestRun(verdict - (1 << 32) if verdict >> 31 else verdict, duration, after)
+
+    def close(self) -> None:
+        """Let go of the descriptor; the program lives on while links run it."""
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Program {self.name} {self.program_type.name} id {self.id}>"

@@ -1,0 +1,131 @@
+"""Make sense of the verifier's log: what it refused, and which of the user's own lines it was at.
+
+The log is a trace of the instructions as the verifier walks them, in between the source lines that they come from,
+and at the end the reason of the refusal:
+
+    ; value->count++; @ <stdin>:12          (since Linux 6.10; before, the text alone)
+    5: (79) r1 = *(u64 *)(r0 +0)
+    R0 invalid mem access 'map_value_or_null'
+    processed 6 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+
+The last source line may be one of a header: a map's method, inlined. The user's line is then the last of their own
+before it on this way through the program. User code comes to clang on standard input, and is called ``<stdin>``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dynmon.bpf.errors import VerifierError
+from dynmon.errors import Diagnostic
+
+USER_FILE = "<stdin>"
+SHOWN_LINES = 20
+
+INSTRUCTION = re.compile(r"^(\d+): \([0-9a-f]{2}\) ")
+SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<file>[^@]*):(?P<line>\d+))?$")
+JUMP = re.compile(r"^from (\d+) to (\d+)")
+STATE = re.compile(r"^(\d+: )?(R\d+(_\w+)?=|frame\d+:|fp-?\d+=|; )|^(last_idx|first_idx|regs=|parent |mark_precise)")
+FOOTER = re.compile(
+    r"^(processed \d+ insns|verification time|stack depth|-- (BEGIN|END) |max_states|insns processed)"
+    r"|^(func#\d+ |Validating |Func#\d+ )|^(cur|old) state:"
+)
+NAMED_INSTRUCTION = re.compile(r"\binsn (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlace:
+    """A line record of the object: code from `instruction` on comes from here; -1 is in an unknown place."""
+
+    instruction: int
+    file: str
+    line: int
+    column: int
+    text: str
+
+    @property
+    def base_name(self) -> str:
+        """The file without its folder, as the kernel prints it."""
+        return self.file.rpartition("/")[2]
+
+
+def verifier_error(file: str, program: str, log: str, places: Sequence[SourcePlace], fallback: str) -> VerifierError:
+    """The error that says what `log` says; `fallback` is the reason where it has none."""
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    reason = refusing_lines(lines)
+    message = "; ".join(reason) or fallback
+    place = refused_place(lines, reason, places)
+    diagnostic = Diagnostic(
+        file=file,
+        line=place.line if place else 0,
+        column=place.column if place else 0,
+        severity="error",
+        message=message,
+        source_line=place.text if place else "",
+    )
+    return VerifierError(file, program, message, [diagnostic], lines[-SHOWN_LINES:])
+
+
+def refusing_lines(lines: Sequence[str]) -> list[str]:
+    """The reason of the refusal: what the log says behind its last instruction."""
+    reason: list[str] = []
+    for line in reversed(lines):
+        if FOOTER.match(line):
+            continue
+        if INSTRUCTION.match(line) or STATE.match(line) or JUMP.match(line):
+            if reason:
+                break
+            continue
+        reason.insert(0, line)
+    return reason
+
+
+def refused_place(lines: Sequence[str], reason: Sequence[str], places: Sequence[SourcePlace]) -> SourcePlace | None:
+    """The user's line that the verifier stopped at, if the log or the line records tell."""
+    users = [place for place in places if place.base_name == USER_FILE] or list(places)
+    named = NAMED_INSTRUCTION.search(" ".join(reason))
+    if named:  # "unreachable insn 5": the walk has not been there
+        return _place_of_instruction(int(named[1]), users)
+    return _place_in_walk(lines, users) or _place_of_instruction(_last_instruction(lines), users)
+
+
+def _place_in_walk(lines: Sequence[str], users: Sequence[SourcePlace]) -> SourcePlace | None:
+    instruction = -1
+    for line in reversed(lines):
+        if JUMP.match(line):  # what is printed before is another way through the program
+            return _place_of_instruction(int(JUMP.match(line)[2]), users)  # type: ignore[index]
+        step, source = INSTRUCTION.match(line), SOURCE.match(line)
+        if step:
+            instruction = int(step[1])
+        elif source:
+            place = _place_of_source(source, instruction, users)
+            if place:
+                return place
+    return None
+
+
+def _place_of_source(source: re.Match[str], instruction: int, users: Sequence[SourcePlace]) -> SourcePlace | None:
+    """The line record behind a source line of the log, if it is the user's."""
+    text, file, line = source["text"].strip(), source["file"], source["line"]
+    if line is None:
+        same = [place for place in users if place.text.strip() == text]
+        exact = [place for place in same if place.instruction == instruction]
+        return next(iter(exact or same), None)
+    same = [place for place in users if place.line == int(line) and place.base_name == file]
+    exact = [place for place in same if place.instruction == instruction]
+    if same:
+        return (exact or same)[0]
+    return SourcePlace(instruction, file, int(line), 0, text) if file == USER_FILE else None
+
+
+def _place_of_instruction(instruction: int, users: Sequence[SourcePlace]) -> SourcePlace | None:
+    """The last record at or before an instruction of the program itself."""
+    before = [place for place in users if 0 <= place.instruction <= instruction]
+    return max(before, key=lambda place: place.instruction, default=None)
+
+
+def _last_instruction(lines: Sequence[str]) -> int:
+    steps = (INSTRUCTION.match(line) for line in reversed(lines))
+    return next((int(step[1]) for step in steps if step), -1)
