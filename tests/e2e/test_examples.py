@@ -15,6 +15,8 @@ from tests import packets as p
 from tests.packets import ACK, DESTINATION, FIN, HOP_BY_HOP, RST, SYN, ethernet, ipv4, ipv6, tcp, udp, vlan
 from tests.support import Veth
 
+from dynmon.client import DynmonClient
+
 ROUNDS = 3
 GRE = 47
 IPV4_RUNT = ethernet(p.raw(b"\x45\x00", p.ETH_IPV4))
@@ -25,7 +27,7 @@ FRAME_WITHOUT_CONTENTS = ethernet(p.raw(b"", p.ETH_IPV4))
 class Monitor:
     """A cube attached to one side of a veth pair, and what it says."""
 
-    daemon: Any
+    client: DynmonClient
     veth: Veth
     direction: str
     cube: str = "monitor"
@@ -33,14 +35,14 @@ class Monitor:
     def inject(self, example: str) -> None:
         """Run the example in our direction."""
         path = json.loads(config_of(example).read_text())["ingress-path"]
-        self.daemon.client.inject(self.cube, {f"{self.direction}-path": path})
+        self.client.inject(self.cube, {f"{self.direction}-path": path})
 
     def send(self, *frames: bytes, rounds: int = ROUNDS) -> None:
         self.veth.send(self.direction, *frames, count=rounds)
 
     def values(self) -> dict[str, Any]:
         """The JSON value of every metric."""
-        readings = self.daemon.client.metrics(self.cube, self.direction)
+        readings = self.client.metrics(self.cube, self.direction)
         return {reading["name"]: reading["value"] for reading in readings}
 
     def counters(self) -> dict[str, int]:
@@ -49,7 +51,7 @@ class Monitor:
 
     def samples(self) -> dict[str, float]:
         """Every sample of the OpenMetrics text; the index label, where there is one, is part of the name."""
-        text = self.daemon.client.open_metrics(self.cube)
+        text = self.client.open_metrics(self.cube)
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         return {f"{s.name}[{s.labels['index']}]" if "index" in s.labels else s.name: s.value for s in samples}
 
@@ -60,10 +62,10 @@ class Monitor:
 
 
 @pytest.fixture(params=["ingress", "egress"])
-def monitor(request, daemon, veth):
-    found = Monitor(daemon, veth, request.param)
-    daemon.client.create(found.cube)
-    daemon.client.attach(found.cube, veth.host)
+def monitor(request, client, veth):
+    found = Monitor(client, veth, request.param)
+    client.create(found.cube)
+    client.attach(found.cube, veth.host)
     return found
 
 

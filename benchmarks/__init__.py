@@ -1,0 +1,1 @@
+"""What things cost, each beside what it is compared with, both measured in the same run."""

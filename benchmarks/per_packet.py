@@ -1,0 +1,96 @@
+"""Nanoseconds per packet: code in the dialect against the same program written by hand for libbpf."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.packets import ethernet, ipv4, udp
+
+from benchmarks.figures import Figure, median
+from dynmon.bpf import Loader, LoadRequest, Program, ProgramType
+from dynmon.compiler import Compiler
+from dynmon.models import Direction, Hook
+from dynmon.settings import CompileLimits
+
+HANDWRITTEN = Path(__file__).parent / "handwritten"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PROGRAMS = {"counter": "packet_counter", "flows": "flows"}
+PACKET = ethernet(ipv4(udp(bytes(18), sport=40000, dport=53)))
+REPEAT = 2_000_000
+ROUNDS = 9
+BAR = 1.05
+MEMORY_BYTES = 256 << 20
+
+
+def figures(scratch: Path) -> list[Figure]:
+    """One figure for each program; the two sides take turns, so both meet the same machine."""
+    with ExitStack() as parts:
+        loader = parts.enter_context(Loader())
+        compiler = parts.enter_context(Compiler(scratch / "cache", CompileLimits()))
+        return [_compare(parts, loader, compiler, *names, scratch) for names in PROGRAMS.items()]
+
+
+def _compare(
+    parts: ExitStack, loader: Loader, compiler: Compiler, handwritten: str, example: str, scratch: Path
+) -> Figure:
+    source = (EXAMPLES / example / f"{example}.c").read_text()
+    artifact = compiler.compile(source, Direction.INGRESS, Hook.TC)
+    constants = {"dynmon_cube_id": 1, "dynmon_log_level": 2, "dynmon_epoch_base": 0}
+    dialect = _load(parts, loader, artifact.object, artifact.program, constants)
+    ours = _load(parts, loader, _compile_by_hand(handwritten, scratch), "handwritten", {})
+    times: dict[str, list[float]] = {"dialect": [], "handwritten": []}
+    for turn in range(ROUNDS + 1):
+        sides = [("dialect", dialect), ("handwritten", ours)]
+        for name, program in sides if turn % 2 else reversed(sides):
+            times[name].append(_seconds_per_packet(program))
+    # The first turn warms caches and clocks.
+    measured, theirs = (median(times[name][1:]) for name in ("dialect", "handwritten"))
+    return Figure(
+        f"packet, {example}",
+        measured,
+        "ns",
+        theirs,
+        "handwritten for libbpf",
+        f"≤ {BAR} x",
+        measured / theirs <= BAR,
+    )
+
+
+def _load(parts: ExitStack, loader: Loader, code: bytes, program: str, constants: Mapping[str, int]) -> Program:
+    request = LoadRequest(
+        object=code,
+        program=program,
+        program_type=ProgramType.SCHED_CLS,
+        file="ingress",
+        constants=constants,
+        memory_bytes=MEMORY_BYTES,
+    )
+    return parts.enter_context(loader.load(request)).program
+
+
+def _compile_by_hand(name: str, scratch: Path) -> bytes:
+    source, target = HANDWRITTEN / f"{name}.bpf.c", scratch / f"{name}.bpf.o"
+    # Debian keeps asm/types.h in a folder for each architecture, which is not on the path of this target.
+    multiarch = Path("/usr/include") / str(sysconfig.get_config_var("MULTIARCH") or f"{sys.platform}-gnu")
+    if not multiarch.exists():
+        multiarch = next(Path("/usr/include").glob("*-linux-gnu"))
+    subprocess.run(
+        ["clang", "-O2", "-g", "-mcpu=v3", "-target", "bpf", "-idirafter", multiarch, "-c", source, "-o", target],
+        check=True,
+    )
+    return target.read_bytes()
+
+
+def _seconds_per_packet(program: Program) -> float:
+    """The time of this thread, which runs the program: what the kernel itself reports is whole nanoseconds."""
+    before = time.thread_time_ns()
+    result = program.test_run(PACKET, REPEAT)
+    spent = time.thread_time_ns() - before
+    assert result.verdict in (-1, 0xFFFFFFFF), f"unexpected verdict {result.verdict}"
+    return spent / REPEAT / 1e9
