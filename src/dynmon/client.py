@@ -249,8 +249,8 @@ class DynmonClient:
 
     def _trace_request(self, request: httpx.Request) -> None:
         self._trace(f"{request.method} {request.url}")
-        if request.content:
-            self._trace(request.content.decode(errors="replace"))
+        if body := request.read():  # a redirected request has the body as a stream
+            self._trace(body.decode(errors="replace"))
 
     def _trace_response(self, response: httpx.Response) -> None:
         self._trace(f"{response.status_code} {response.reason_phrase}")
