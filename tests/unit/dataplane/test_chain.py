@@ -1,0 +1,68 @@
+"""The order of cubes on an interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from dynmon.dataplane import Chain, NotOnChain
+from dynmon.models import AttachRequest, Direction
+
+
+@dataclass
+class Cube:
+    name: str
+    links: dict = field(default_factory=dict)
+
+    def link(self, direction):
+        return self.links.get(direction)
+
+
+def request(name, **place):
+    return AttachRequest(cube=name, port="veth1", **place)
+
+
+def chain_of(*requests):
+    chain = Chain("veth1")
+    for each in requests:
+        chain.members.insert(chain.index_for(each), Cube(each.cube))
+    return [member.name for member in chain.members]
+
+
+def test_the_published_order():
+    """The sequence that the original's own chain test attaches in."""
+    assert ["th1", "th2", "th3", "th4", "th5"] == chain_of(
+        request("th3"),
+        request("th1", position="first"),
+        request("th5", position="last"),
+        request("th2", after="th1"),
+        request("th4", before="th5"),
+    )
+
+
+def test_without_a_position_a_cube_goes_last():
+    assert ["a", "b", "c"] == chain_of(request("a"), request("b"), request("c", position="auto"))
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_neighbour_must_be_there(place):
+    with pytest.raises(NotOnChain, match="cube 'x' is not attached to 'veth1'; cubes attached there: none"):
+        Chain("veth1").index_for(request("a", **{place: "x"}))
+
+
+@pytest.mark.parametrize(("direction", "expected"), [(Direction.INGRESS, "c"), (Direction.EGRESS, "a")])
+def test_the_successor_is_the_next_that_has_code(direction, expected):
+    """Received packets go up the chain, sent packets down; cubes without code in that direction have no program there."""
+    names = {"a": "a", "b": None, "m": None, "d": None, "c": "c"}
+    chain = Chain("veth1")
+    chain.members = [Cube(name, {direction: link} if link else {}) for name, link in names.items()]
+
+    assert expected == chain.successor(chain.members[2], direction)
+
+
+def test_the_last_one_has_no_successor():
+    chain = Chain("veth1")
+    chain.members = [Cube("a", {Direction.INGRESS: "a"}), Cube("m")]
+
+    assert chain.successor(chain.members[1], Direction.INGRESS) is None
