@@ -26,7 +26,7 @@ from dynmon.netdev import InterfaceNotFound
 # The kernel gives filters without a priority 0xc000 and, before that one, smaller numbers.
 FIRST_PRIORITY = 0xD000
 LAST_PRIORITY = 0xFFFF
-GAP = 16  # room for others between ours
+GAP = 128  # room to put others between ours
 ATTEMPTS = 32
 
 _lock = threading.Lock()
@@ -44,6 +44,11 @@ class ClsactLink(Link):
         self._place: Place | None = place
         self._program_id = program_id
         self._interface_name = interface_name
+
+    @property
+    def priority(self) -> int | None:
+        """Its place among the filters, None when it is closed."""
+        return self._place.priority if self._place else None
 
     def update(self, program: Program) -> None:
         if self._place is None:
@@ -70,10 +75,18 @@ class ClsactLink(Link):
                 raise KernelError(f"detach from {self._interface_name!r}", error) from error
 
 
-def attach_clsact(program: Program, interface_index: int, direction: Direction, *, interface_name: str) -> ClsactLink:
-    """Attach behind all filters already there.
+def attach_clsact(
+    program: Program,
+    interface_index: int,
+    direction: Direction,
+    *,
+    interface_name: str,
+    before: ClsactLink | None = None,
+) -> ClsactLink:
+    """Attach behind all filters already there, or just before another one of ours.
 
     Raises:
+        KernelError: The kernel would not, or there is no room for a filter in that place.
         InterfaceNotFound: There is no such interface, or it went away meanwhile.
     """
     with _lock:
@@ -81,18 +94,19 @@ def attach_clsact(program: Program, interface_index: int, direction: Direction, 
             if clsact_filter.make_qdisc(interface_index):
                 _made_qdiscs.add(interface_index)
                 _tell("qdisc", interface_index, True)
-            return ClsactLink(_add(program, interface_index, direction), program.id, interface_name)
+            place = _add(program, interface_index, direction, before.priority if before else None)
+            return ClsactLink(place, program.id, interface_name)
         except OSError as error:
             _remove_qdisc(interface_index)
             raise _error("attach to", interface_name, error) from error
 
 
-def _add(program: Program, interface_index: int, direction: Direction) -> Place:
-    """Add a filter behind the last; who else adds one at the same moment makes us look again."""
+def _add(program: Program, interface_index: int, direction: Direction, successor: int | None) -> Place:
+    """Add a filter where there is room; who else adds one at the same moment makes us look again."""
     for _ in range(ATTEMPTS):
         used = clsact_filter.priorities(interface_index, direction)
-        behind = max([*used, FIRST_PRIORITY]) + GAP
-        place = Place(interface_index, str(direction), min(behind, LAST_PRIORITY))
+        priority = _before(used, successor) if successor else _behind(used)
+        place = Place(interface_index, str(direction), priority)
         _tell_filter(place, program.id)
         try:
             clsact_filter.set_filter(place, program.fd, replace=False)
@@ -102,7 +116,24 @@ def _add(program: Program, interface_index: int, direction: Direction) -> Place:
                 raise
         else:
             return place
-    raise OSError(errno.ENOSPC, "no priority is left behind the other filters")
+    raise OSError(errno.EBUSY, "others keep changing the filters there")
+
+
+def _behind(used: list[int]) -> int:
+    """A priority behind all, or as far behind as there is one left."""
+    priority = max([*used, FIRST_PRIORITY]) + GAP
+    if priority <= LAST_PRIORITY:
+        return priority
+    return next(number for number in range(LAST_PRIORITY, 0, -1) if number not in used)
+
+
+def _before(used: list[int], successor: int) -> int:
+    """A priority between the successor's and that of the filter in front of it."""
+    previous = max((number for number in used if number < successor), default=FIRST_PRIORITY)
+    priority = (min(previous, successor) + successor) // 2
+    if previous < priority < successor:
+        return priority
+    raise OSError(errno.ENOSPC, "no priority is left between two filters")
 
 
 def _remove_qdisc(interface_index: int) -> None:
