@@ -89,13 +89,6 @@ SHORTCUTS = [
     Case("BPF_SK_STORAGE", "BPF_SK_STORAGE(M, u64);"),
     Case("BPF_CGROUP_STORAGE", "BPF_CGROUP_STORAGE(M, u64);"),
     Case("BPF_PERCPU_CGROUP_STORAGE", "BPF_PERCPU_CGROUP_STORAGE(M, u64);"),
-    Case("BPF_ARRAY_OF_MAPS", 'BPF_ARRAY(INNER, u64, 2); BPF_ARRAY_OF_MAPS(M, "INNER", 4);', "M.lookup(&key);"),
-    Case("BPF_HASH_OF_MAPS-3", 'BPF_ARRAY(INNER, u64, 2); BPF_HASH_OF_MAPS(M, "INNER", 4);', "M.lookup(&key);"),
-    Case(
-        "BPF_HASH_OF_MAPS-4",
-        'BPF_ARRAY(INNER, u64, 2); BPF_HASH_OF_MAPS(M, struct flow, "INNER", 4);',
-        "M.lookup(&flow);",
-    ),
 ]
 
 KEYED = ("hash", "array", "percpu_hash", "percpu_array", "lru_hash", "lru_percpu_hash", "histogram")
@@ -109,6 +102,7 @@ TABLES = [
         Case(f"BPF_TABLE-{kind}", f'BPF_TABLE("{kind}", int, u32, M, 8);')
         for kind in ("prog", "perf_output", "perf_array", "cgroup_array", "devmap", "cpumap", "xskmap", "sockmap")
     ),
+    Case("BPF_TABLE-ringbuf", 'BPF_TABLE("ringbuf", int, u32, M, 4096);', "M.ringbuf_output(&key, 4, 0);"),
     Case("BPF_TABLE-sockhash", 'BPF_TABLE("sockhash", struct flow, u32, M, 8);'),
     Case("BPF_TABLE-stacktrace", 'BPF_TABLE("stacktrace", int, struct dynmon_stack_trace, M, 8);'),
     *(
@@ -119,8 +113,6 @@ TABLES = [
         Case(f"BPF_TABLE-{kind}", f'BPF_TABLE("{kind}", struct bpf_cgroup_storage_key, u64, M, 0);')
         for kind in ("cgroup_storage", "percpu_cgroup_storage")
     ),
-    Case("BPF_TABLE-array_of_maps", 'BPF_ARRAY(I, u64, 2); BPF_TABLE("array_of_maps$I", int, u32, M, 8);'),
-    Case("BPF_TABLE-hash_of_maps", 'BPF_ARRAY(I, u64, 2); BPF_TABLE("hash_of_maps$I", int, u32, M, 8);'),
     Case("BPF_F_TABLE", 'BPF_F_TABLE("hash", int, u64, M, 8, BPF_F_NO_PREALLOC);', LOOKUP),
     Case("BPF_TABLE_SHARED-5", 'BPF_TABLE_SHARED("hash", int, u64, M, 8);', LOOKUP),
     Case("BPF_TABLE_SHARED-6", 'BPF_TABLE_SHARED("hash", int, u64, M, 8, BPF_F_NO_PREALLOC);', LOOKUP),
@@ -128,15 +120,38 @@ TABLES = [
     Case("BPF_TABLE_PUBLIC-6", 'BPF_TABLE_PUBLIC("hash", int, u64, M, 8, BPF_F_NO_PREALLOC);', LOOKUP),
 ]
 
-# The loader needs something to put in their place: a map that is offered, or one that is pinned.
+# The loader needs something to put in their place: a map of another object, or one that is pinned.
 OFFERED = [
-    Case("BPF_TABLE-extern", 'BPF_TABLE("extern", int, u64, M, 0);', LOOKUP),
+    (
+        Case("extern-hash", 'BPF_TABLE_SHARED("hash", int, u64, M, 8);', LOOKUP),
+        Case("BPF_TABLE-extern", 'BPF_TABLE("extern", int, u64, M, 0);', LOOKUP),
+    ),
+    (
+        Case("extern-array", 'BPF_TABLE_PUBLIC("array", int, u64, M, 8);', LOOKUP),
+        Case("BPF_TABLE-extern-array", 'BPF_TABLE("extern", int, u64, M, 0);', "M.increment(key);"),
+    ),
+    (
+        Case("extern-queue", 'BPF_QUEUESTACK_SHARED("queue", M, u64, 8, 0);', "M.push(&value, 0);"),
+        Case("BPF_QUEUESTACK-extern", 'BPF_QUEUESTACK("extern", M, u64, 0, 0);', "M.pop(&value);"),
+    ),
 ]
 PINNED = [
     Case("BPF_TABLE_PINNED-6", 'BPF_TABLE_PINNED("hash", int, u64, M, 8, "{pin}");', LOOKUP),
     Case("BPF_TABLE_PINNED-7", 'BPF_TABLE_PINNED("hash", int, u64, M, 8, "{pin}", 0);', LOOKUP),
     Case("BPF_QUEUESTACK_PINNED", 'BPF_QUEUESTACK_PINNED("queue", M, u64, 8, 0, "{pin}");', "M.pop(&value);"),
     Case("BPF_XSKMAP-3", 'BPF_XSKMAP(M, 8, "{pin}");', "return M.redirect_map(0, 0);", XDP),
+]
+
+MAPS_OF_MAPS = [
+    Case("BPF_ARRAY_OF_MAPS", 'BPF_ARRAY(INNER, u64, 2); BPF_ARRAY_OF_MAPS(M, "INNER", 4);', "M.lookup(&key);"),
+    Case("BPF_HASH_OF_MAPS-3", 'BPF_ARRAY(INNER, u64, 2); BPF_HASH_OF_MAPS(M, "INNER", 4);', "M.lookup(&key);"),
+    Case(
+        "BPF_HASH_OF_MAPS-4",
+        'BPF_ARRAY(INNER, u64, 2); BPF_HASH_OF_MAPS(M, struct flow, "INNER", 4);',
+        "M.lookup(&flow);",
+    ),
+    Case("BPF_TABLE-array_of_maps", 'BPF_ARRAY(I, u64, 2); BPF_TABLE("array_of_maps$I", int, u32, M, 8);'),
+    Case("BPF_TABLE-hash_of_maps", 'BPF_ARRAY(I, u64, 2); BPF_TABLE("hash_of_maps$I", int, u32, M, 8);'),
 ]
 
 HASH = "BPF_HASH(M, int, u64, 8);"
@@ -190,12 +205,13 @@ METHODS = [
         "struct bpf_sock *sk = ctx->sk; if (sk) sk = bpf_sk_fullsock(sk); if (sk) M.sk_storage_delete(sk);",
         TC,
     ),
+    Case("perf_read", "BPF_PERF_ARRAY(M, 4);", "md->reason = M.perf_read(0);"),
+    Case("perf_counter_value", "BPF_PERF_ARRAY(M, 4);", "M.perf_counter_value(0, &value, sizeof(value));"),
+    Case("check_current_task", "BPF_CGROUP_ARRAY(M, 4);", "md->reason = M.check_current_task(0);"),
 ]
 
 # Methods whose helpers the kernel gives to other types of program only: they compile, and the verifier says so.
 OTHERS = [
-    Case("perf_read", "BPF_PERF_ARRAY(M, 4);", "md->reason = M.perf_read(0);"),
-    Case("perf_counter_value", "BPF_PERF_ARRAY(M, 4);", "M.perf_counter_value(0, &value, sizeof(value));"),
     Case("get_stackid", "BPF_STACK_TRACE(M, 4);", "md->reason = M.get_stackid(ctx, 0);"),
     Case("sock_map_update", "BPF_SOCKMAP(M, 4);", "u32 index = 0; M.sock_map_update(ctx, &index, 0);"),
     Case("sock_hash_update", "BPF_SOCKHASH(M, 4);", "u32 index = 0; M.sock_hash_update(ctx, &index, 0);"),
@@ -204,7 +220,6 @@ OTHERS = [
     Case("msg_redirect_map", "BPF_SOCKMAP(M, 4);", "return M.msg_redirect_map(ctx, 0, 0);"),
     Case("msg_redirect_hash", "BPF_SOCKHASH(M, 4);", "u32 index = 0; return M.msg_redirect_hash(ctx, &index, 0);"),
     Case("get_local_storage", "BPF_CGROUP_STORAGE(M, u64);", "md->reason = *(u64 *)M.get_local_storage(0);"),
-    Case("check_current_task", "BPF_CGROUP_ARRAY(M, 4);", "md->reason = M.check_current_task(0);"),
 ]
 
 HELPERS = [
@@ -307,4 +322,5 @@ INCLUDES = [Case(f"include-{name}", f"#include <{name}>\n") for name in HEADERS]
 INCLUDES.append(Case("include-everything", "".join(f"#include <{name}>\n" for name in HEADERS)))
 
 LOADABLE = [*SHORTCUTS, *TABLES, *METHODS, *HELPERS, *INCLUDES]
-EVERYTHING = [*LOADABLE, *OFFERED, *PINNED, *OTHERS]
+EXTERNS = [case for pair in OFFERED for case in pair]
+EVERYTHING = [*LOADABLE, *EXTERNS, *PINNED, *MAPS_OF_MAPS, *OTHERS]

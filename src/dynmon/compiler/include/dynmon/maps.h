@@ -52,9 +52,11 @@
 		 ? BPF_F_NO_PREALLOC                                                                           \
 		 : 0)
 
-/* Types without keys; their key type has no size. */
+/* Types without keys, or without keys and values; the type in their place has no size. */
 #define DYNMON_HAS_KEY(NUMBER)                                                                                 \
 	((NUMBER) != BPF_MAP_TYPE_QUEUE && (NUMBER) != BPF_MAP_TYPE_STACK && (NUMBER) != BPF_MAP_TYPE_RINGBUF)
+
+#define DYNMON_HAS_LEAF(NUMBER) ((NUMBER) != BPF_MAP_TYPE_RINGBUF)
 
 struct dynmon_nothing {};
 
@@ -67,7 +69,8 @@ struct dynmon_nothing {};
 		__uint(type, dynmon_type_##NAME);                                                              \
 		__typeof__(*__builtin_choose_expr(DYNMON_HAS_KEY(dynmon_type_##NAME), (KEY *)0,                \
 						  (struct dynmon_nothing *)0)) *key;                           \
-		__type(value, LEAF);                                                                           \
+		__typeof__(*__builtin_choose_expr(DYNMON_HAS_LEAF(dynmon_type_##NAME), (LEAF *)0,              \
+						  (struct dynmon_nothing *)0)) *value;                         \
 		__uint(max_entries, ENTRIES);                                                                  \
 		__uint(map_flags, (FLAGS) | DYNMON_REQUIRED_FLAGS(dynmon_type_##NAME));                        \
 	} dynmon_map_##NAME asm(#NAME) SEC(".maps") DYNMON_TAG(TYPE) __VA_ARGS__;                              \
@@ -144,14 +147,15 @@ struct dynmon_nothing {};
 	DYNMON_PICK(__VA_ARGS__, , , , DYNMON_LPM_TRIE_4, DYNMON_LPM_TRIE_3, DYNMON_LPM_TRIE_2,                \
 		    DYNMON_LPM_TRIE_1, )(__VA_ARGS__)
 
-/* Queues and stacks: no keys. */
-#define BPF_QUEUESTACK(TYPE, NAME, LEAF, ENTRIES, FLAGS) DYNMON_TABLE(TYPE, int, LEAF, NAME, ENTRIES, FLAGS)
+/* Queues and stacks: no keys. TYPE may be "extern" here too. */
+#define BPF_QUEUESTACK(TYPE, NAME, LEAF, ENTRIES, FLAGS)                                                       \
+	DYNMON_TABLE(TYPE, struct dynmon_nothing, LEAF, NAME, ENTRIES, FLAGS)
 #define BPF_QUEUESTACK_SHARED(TYPE, NAME, LEAF, ENTRIES, FLAGS)                                                \
-	DYNMON_TABLE(TYPE, int, LEAF, NAME, ENTRIES, FLAGS, DYNMON_TAG("shared"))
+	DYNMON_TABLE(TYPE, struct dynmon_nothing, LEAF, NAME, ENTRIES, FLAGS, DYNMON_TAG("shared"))
 #define BPF_QUEUESTACK_PUBLIC(TYPE, NAME, LEAF, ENTRIES, FLAGS)                                                \
-	DYNMON_TABLE(TYPE, int, LEAF, NAME, ENTRIES, FLAGS, DYNMON_TAG("public"))
+	DYNMON_TABLE(TYPE, struct dynmon_nothing, LEAF, NAME, ENTRIES, FLAGS, DYNMON_TAG("public"))
 #define BPF_QUEUESTACK_PINNED(TYPE, NAME, LEAF, ENTRIES, FLAGS, PATH)                                          \
-	DYNMON_TABLE(TYPE, int, LEAF, NAME, ENTRIES, FLAGS, DYNMON_TAG("pinned:" PATH))
+	DYNMON_TABLE(TYPE, struct dynmon_nothing, LEAF, NAME, ENTRIES, FLAGS, DYNMON_TAG("pinned:" PATH))
 
 #define DYNMON_QUEUE_3(NAME, LEAF, ENTRIES) BPF_QUEUESTACK("queue", NAME, LEAF, ENTRIES, 0)
 #define DYNMON_QUEUE_4(NAME, LEAF, ENTRIES, FLAGS) BPF_QUEUESTACK("queue", NAME, LEAF, ENTRIES, FLAGS)
@@ -164,12 +168,7 @@ struct dynmon_nothing {};
 /* Events for a reader in user space. libbpf gives a perf array of size 0 one entry for each CPU. */
 #define BPF_PERF_OUTPUT(NAME) BPF_TABLE("perf_output", int, __u32, NAME, 0)
 #define BPF_PERF_ARRAY(NAME, ENTRIES) BPF_TABLE("perf_array", int, __u32, NAME, ENTRIES)
-#define BPF_RINGBUF_OUTPUT(NAME, PAGES)                                                                        \
-	struct {                                                                                               \
-		__uint(type, BPF_MAP_TYPE_RINGBUF);                                                            \
-		__uint(max_entries, (PAGES) * 4096);                                                           \
-	} dynmon_map_##NAME asm(#NAME) SEC(".maps") DYNMON_TAG("ringbuf");                                     \
-	DYNMON_METHODS(NAME, int, int, 0)
+#define BPF_RINGBUF_OUTPUT(NAME, PAGES) BPF_TABLE("ringbuf", int, int, NAME, (PAGES) * 4096)
 
 /* Programs, interfaces, CPUs and sockets to go on to. */
 #define BPF_PROG_ARRAY(NAME, ENTRIES) BPF_TABLE("prog", int, __u32, NAME, ENTRIES)
