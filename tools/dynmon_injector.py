@@ -204,8 +204,8 @@ def explanation(response: requests.Response) -> str:
         return response.text.strip() or f"{response.status_code} {response.reason}"
     detail = str(problem["detail"])
     lines = [detail]
-    for finding in problem.get("errors") or ():
-        if isinstance(finding, dict) and "path" not in finding:
+    for finding in problem.get("diagnostics") or ():
+        if isinstance(finding, dict):
             lines += finding_lines(finding)
     log = problem.get("log") or ()
     lines += [f"  | {line}" for line in (log.splitlines() if isinstance(log, str) else log)]

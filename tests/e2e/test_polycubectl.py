@@ -114,7 +114,7 @@ def test_the_session_of_the_documentation(polycubectl, monitor, veth):
     veth.send_in(FRAME, count=5)
     assert "[7]\n" == polycubectl("monitor metrics ingress-metrics packets_total value show")
     assert "" == polycubectl("dynmon del monitor")
-    assert "cube 'monitor' does not exist\n" == polycubectl.fails("monitor show")
+    assert "cube 'monitor' does not exist\n" == polycubectl.fails("dynmon monitor show")
 
 
 @pytest.mark.parametrize("words", ["dynmon del dm", "del dynmon dm", "dm del", "del dm"])
@@ -213,7 +213,7 @@ def test_hash_keys_are_columns(polycubectl, veth):
 def test_formats(polycubectl, monitor):
     assert "dynmon: [1 items]\n" == polycubectl("cubes show -brief")
     assert ["name", "uuid", "service-name", "type", "loglevel", "parent"] == (
-        polycubectl("cubes show").splitlines()[2].split()
+        polycubectl("cubes show").splitlines()[1].split()
     )
     assert "uuid" not in polycubectl("cubes show -hide=dynmon.uuid")
     assert "monitor" == json.loads(polycubectl("monitor show -json"))["name"]
@@ -291,7 +291,7 @@ def test_help_at_any_depth(polycubectl, monitor):
     assert re.search(r"(?m)^ dynmon +service +\S", root)
     assert re.search(r"(?m)^ attach +command ", root)
     assert re.search(r"(?m)^ monitor +cube +A cube of dynmon$", root)
-    assert re.search(r"(?m)^ <name> +string +Name of the dynmon service", polycubectl("dynmon ?"))
+    assert re.search(r"(?m)^ <name> +string +Name of the dynmon cube", polycubectl("dynmon ?"))
     assert polycubectl("dynmon del ?").endswith("Example: polycubectl dynmon del dynmon1\n")
     assert re.search(r"(?m)^ loglevel= +string", polycubectl("dynmon add new ?"))
     assert re.search(r"(?m)^ dataplane-config +complex", polycubectl("monitor ?"))

@@ -263,4 +263,4 @@ def test_the_client_carries_the_problem(client):
 
     assert caught.value.status == 422
     assert "compile" == caught.value.problem["stage"]
-    assert [("ingress", 3)] == [(error["file"], error["line"]) for error in caught.value.problem["errors"]][:1]
+    assert [("ingress", 3)] == [(error["file"], error["line"]) for error in caught.value.problem["diagnostics"]][:1]

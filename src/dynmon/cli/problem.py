@@ -13,21 +13,22 @@ MAX_LOG_LINES = 20
 def explain(detail: str, problem: Mapping[str, Any]) -> Iterator[str]:
     """`detail` and what the problem document adds to it: compiler or verifier findings, schema faults, the log."""
     yield printable(detail)
-    for finding in problem.get("errors") or ():
-        if not isinstance(finding, Mapping):
-            continue
-        if "path" in finding:
-            yield from _fault(finding, detail)
-        else:
-            yield from _diagnostic(finding)
+    for fault in _objects(problem.get("errors")):
+        yield from _fault(fault, detail)
+    for finding in _objects(problem.get("diagnostics")):
+        yield from _diagnostic(finding)
     log = problem.get("log")
     lines = log.splitlines() if isinstance(log, str) else [str(line) for line in log or ()]
     for line in lines[-MAX_LOG_LINES:]:
         yield printable(f"  | {line}")
 
 
+def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    return (item for item in value or () if isinstance(item, Mapping))
+
+
 def _fault(finding: Mapping[str, Any], detail: str) -> Iterator[str]:
-    line = f"{finding['path'] or 'the body'}: {finding.get('message', '')}"
+    line = f"{finding.get('path') or 'the body'}: {finding.get('message', '')}"
     if line not in detail:
         yield printable(f"  {line}")
 

@@ -5,7 +5,7 @@ from dynmon.cli.problem import explain
 
 def test_a_diagnostic_shows_its_source_line_and_a_caret_below_the_place():
     problem = {
-        "errors": [
+        "diagnostics": [
             {
                 "file": "ingress",
                 "line": 3,
@@ -26,7 +26,9 @@ def test_a_diagnostic_shows_its_source_line_and_a_caret_below_the_place():
 
 
 def test_a_diagnostic_without_a_place():
-    problem = {"errors": [{"file": "egress", "line": 0, "column": 0, "severity": "error", "message": "no program"}]}
+    problem = {
+        "diagnostics": [{"file": "egress", "line": 0, "column": 0, "severity": "error", "message": "no program"}]
+    }
 
     assert ["no", "egress: error: no program"] == list(explain("no", problem))
 
@@ -47,6 +49,6 @@ def test_the_end_of_the_verifier_log():
 
 
 def test_control_characters_of_a_source_line_are_escaped():
-    problem = {"errors": [{"file": "ingress", "line": 1, "column": 1, "message": "m", "source-line": "a\x1b[2J"}]}
+    problem = {"diagnostics": [{"file": "ingress", "line": 1, "column": 1, "message": "m", "source-line": "a\x1b[2J"}]}
 
     assert "a\\x1b[2J" == list(explain("no", problem))[2]

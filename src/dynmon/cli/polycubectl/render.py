@@ -61,7 +61,8 @@ class _Writer:
 
     def lines(self, data: Any) -> Iterator[str]:
         if isinstance(data, dict) and data:
-            yield from self._object(data, "", self._depth)
+            lines = list(self._object(data, "", self._depth))
+            yield from lines if lines[0] else lines[1:]
         elif _is_table(data):
             yield from self._table(data, "")
         elif _is_text_list(data):
