@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dynmon import __version__
 from dynmon.api import problems
 from dynmon.api.changes import Changes
 from dynmon.api.cube_routes import add_cube_routes
@@ -20,7 +20,8 @@ from dynmon.api.metrics import Telemetry, TelemetryMiddleware
 from dynmon.api.operations import Operations
 from dynmon.api.pages import add_pages
 from dynmon.api.paths import PathMiddleware
-from dynmon.api.responses import BASE
+from dynmon.api.responses import BASE, JsonResponse
+from dynmon.api.schemas import Healthy
 from dynmon.api.writes import Writer
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import NotFoundError
@@ -34,7 +35,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     """The whole REST API over `registry`, whose owner keeps owning it."""
     app = FastAPI(
         title="Dynmon",
-        version=version("dynmon"),
+        version=__version__,
         description="Inject eBPF code into live interfaces and read its maps.",
         # The pages of our own need no other host, see pages.py.
         openapi_url=None,
@@ -48,6 +49,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     app.openapi = operations.document  # type: ignore[method-assign]
     changes = Changes(registry, telemetry)
     writer = Writer()
+    _add_health(operations)
     _add_exposition(operations, registry, telemetry)
     add_cube_routes(operations, registry, changes, writer)
     DaemonRoutes(operations, registry, changes, writer).add()
@@ -75,6 +77,13 @@ def _add_exposition(operations: Operations, registry: CubeRegistry, telemetry: T
             answer=str,
             media_type="application/openmetrics-text",
         )
+
+
+def _add_health(operations: Operations) -> None:
+    async def healthy(request: Request) -> Response:
+        return JsonResponse({"status": "ok"})
+
+    operations.add("GET", "/healthz", healthy, "Whether the daemon answers", tag="daemon", answer=Healthy)
 
 
 def _service_of(registry: CubeRegistry) -> Callable[[str], str | None]:

@@ -24,23 +24,16 @@ OPEN_METRICS = "open-metrics"
 
 
 def add_cube_routes(operations: Operations, registry: CubeRegistry, changes: Changes, writer: Writer) -> None:
-    """Serve every resource of dynmon cubes."""
-    _add_collection(operations, registry, changes, writer)
-    for trail in cube_trails().values():
-        path = _path(trail.template)
-        if trail.template == OPEN_METRICS:
-            operations.add(
-                "GET",
-                path,
-                _open_metrics(registry),
-                "Read all metrics as OpenMetrics text",
-                tag="metrics",
-                answer=str,
-                media_type="application/openmetrics-text",
-            )
-        else:
+    """Serve every resource of dynmon cubes.
+
+    Routes are tried in the order they were added, a few microseconds each: what is read often comes first.
+    """
+    _add_open_metrics(operations, registry)
+    trails = sorted(cube_trails().values(), key=lambda trail: not _is_metric(trail))
+    for trail in trails:
+        if trail.template != OPEN_METRICS:
             _add_read(operations, registry, trail)
-        operations.add_help(path, _help(registry, trail))
+    _add_collection(operations, registry, changes, writer)
     for write in writes(changes):
         operations.add(
             write.method,
@@ -52,6 +45,12 @@ def add_cube_routes(operations: Operations, registry: CubeRegistry, changes: Cha
             other_statuses=write.also,
             body=write.body,
         )
+    for trail in trails:
+        operations.add_help(_path(trail.template), _help(registry, trail))
+
+
+def _is_metric(trail: Trail) -> bool:
+    return trail.template.partition("/")[0] == "metrics"
 
 
 def _path(template: str) -> str:
@@ -80,7 +79,7 @@ def _add_read(operations: Operations, registry: CubeRegistry, trail: Trail) -> N
             value = {**value, "_links": links(request, here, offered)}
         return JsonResponse(value)
 
-    tag = "metrics" if trail.nodes[1:] and trail.nodes[1].name == "metrics" else "cubes"
+    tag = "metrics" if _is_metric(trail) else "cubes"
     operations.add("GET", _path(trail.template), get, node.description, tag=tag, answer=node.schema)
 
 
@@ -97,13 +96,21 @@ def _segments(trail: Trail, visit: Visit) -> list[str]:
     return [next(keys) if node.segment != node.name else node.name for node in trail.nodes[1:]]
 
 
-def _open_metrics(registry: CubeRegistry) -> Endpoint:
+def _add_open_metrics(operations: Operations, registry: CubeRegistry) -> None:
     def get(request: Request) -> Response:
         cube = registry.get(request.path_params["name"])
         form = exposition_format(request.headers.get("accept", ""))
         return exposition_response(cube.open_metrics(form, drain=may_drain(request.scope)), form)
 
-    return get
+    operations.add(
+        "GET",
+        _path(OPEN_METRICS),
+        get,
+        "Read all metrics as OpenMetrics text",
+        tag="metrics",
+        answer=str,
+        media_type="application/openmetrics-text",
+    )
 
 
 def _help(registry: CubeRegistry, trail: Trail) -> Endpoint:

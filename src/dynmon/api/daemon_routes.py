@@ -5,19 +5,19 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dynmon import __version__
 from dynmon.api import help as helps
 from dynmon.api.bodies import read_json
 from dynmon.api.changes import Changes
 from dynmon.api.operations import Endpoint, Operations
 from dynmon.api.resources import SERVICE, summary
 from dynmon.api.responses import BASE, IndentedJsonResponse, JsonResponse, empty, href
-from dynmon.api.schemas import CubeSummary, Healthy, Link, Netdev, Service
+from dynmon.api.schemas import CubeSummary, Link, Netdev, Service
 from dynmon.api.services import all_services, service, services_help
 from dynmon.api.topology import topology_of
 from dynmon.api.tree import Leaf
@@ -80,7 +80,6 @@ class DaemonRoutes:
         self._post("detach", self._detach, "Take a cube off an interface", DetachRequest)
         self._post("connect", _refuse("connect"), "Connect two ports", dict[str, str], 501)
         self._post("disconnect", _refuse("disconnect"), "Disconnect two ports", dict[str, str], 501)
-        self.operations.add("GET", "/healthz", _healthy, "Whether the daemon answers", tag=TAG, answer=Healthy)
         self._add_help()
 
     def _get(self, path: str, value: Callable[[Any], Any], summary: str, answer: Any, *, indent: bool = False) -> None:
@@ -184,10 +183,6 @@ def _refuse(attempt: str) -> Callable[[Any], int]:
     return refuse
 
 
-async def _healthy(request: Request) -> Response:
-    return JsonResponse({"status": "ok"})
-
-
 def _as_json(interface: Interface) -> dict[str, Any]:
     addresses = {"addresses": list(interface.addresses)} if interface.addresses else {}
     return {"name": interface.name, **addresses}
@@ -206,8 +201,7 @@ def _netdev(name: str) -> list[dict[str, Any]]:
 
 
 def _version() -> dict[str, dict[str, str]]:
-    own = version("dynmon")
     return {
-        "polycubed": {"version": f"v{own}"},
-        "dynmon": {"version": own, "python": platform.python_version(), "kernel": platform.release()},
+        "polycubed": {"version": f"v{__version__}"},
+        "dynmon": {"version": __version__, "python": platform.python_version(), "kernel": platform.release()},
     }

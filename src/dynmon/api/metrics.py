@@ -6,13 +6,13 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dynmon import __version__
 from dynmon.api.paths import ROUTED
 from dynmon.errors import InjectionError
 
@@ -27,7 +27,7 @@ class Telemetry:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         build = Info("dynmon_build", "Version of the daemon", registry=self.registry)
-        build.info({"version": version("dynmon"), "python": platform.python_version()})
+        build.info({"version": __version__, "python": platform.python_version()})
         self.registry.register(_CubeCount(count_cubes))
         self.requests = Counter(
             "dynmon_http_requests",
