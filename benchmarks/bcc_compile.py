@@ -34,7 +34,7 @@ class BccMissing(Exception):
     """BCC cannot be compared here; the text says why."""
 
 
-def seconds(scratch: Path) -> list[float]:
+def seconds() -> list[float]:
     """The time of each round, in a process of its own.
 
     Raises:
@@ -42,7 +42,7 @@ def seconds(scratch: Path) -> list[float]:
     """
     if _child("import bcc")[0]:
         raise BccMissing("BCC is not installed (apt-get install python3-bpfcc)")
-    _lend_headers(scratch)
+    _lend_headers()
     times = []
     for _ in range(ROUNDS):
         status, output = _child(CHILD)
@@ -60,20 +60,21 @@ def _child(code: str) -> tuple[int, str]:
     return result.returncode, result.stdout + (result.stderr if result.returncode else "")
 
 
-def _lend_headers(scratch: Path) -> None:
+def _lend_headers() -> None:
     """Show BCC the headers of another kernel when those of the running one are missing.
 
-    What it compiles is the same amount of text. The change is in this mount namespace only, which is ours.
+    What it compiles is about the same amount of text. The change is in this mount namespace only, which is ours.
     """
     modules = Path("/lib/modules")
     wanted = modules / platform.release()
-    others = sorted(modules.glob("*/build/include"))
     if os.environ.get("DYNMON_ISOLATED") != "yes" or wanted.exists():
         return
+    others = sorted(modules.glob("*/build"))
     if not others:
         raise BccMissing("BCC is installed, but there are no kernel headers (apt-get install linux-headers-amd64)")
-    original = scratch / "modules"
-    original.mkdir()
-    subprocess.run(["mount", "--bind", modules, original], check=True)
+    # Debian's headers are in two folders, and BCC looks for both.
+    links = {name: (others[-1].parent / name).resolve() for name in ("build", "source")}
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", modules], check=True)
-    wanted.symlink_to(original / others[-1].parent.parent.name)
+    wanted.mkdir()
+    for name, target in links.items():
+        (wanted / name).symlink_to(target)

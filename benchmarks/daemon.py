@@ -41,10 +41,10 @@ def figures(scratch: Path) -> tuple[list[Figure], list[str]]:
     ):
         client.create(CUBE)
         client.attach(CUBE, veth.host)
-        injected, notes = _inject(client, veth, scratch)
+        injected, notes = _inject(client, veth)
         found += injected
         found.append(_replace(client, veth))
-        found += _scrape(daemon, client, veth)
+        found += _scrape(daemon)
         kept, more_notes = _keep(daemon)
         return found + kept, notes + more_notes
 
@@ -94,7 +94,7 @@ def _check_live(client: DynmonClient, veth: Veth) -> None:
     wait_until(lambda: client.metric_value(CUBE, "ingress", "packets_total") == [before + 3], "three packets")
 
 
-def _inject(client: DynmonClient, veth: Veth, scratch: Path) -> tuple[list[Figure], list[str]]:
+def _inject(client: DynmonClient, veth: Veth) -> tuple[list[Figure], list[str]]:
     """PUT on an attached cube; the answer comes when the new code runs on the interface."""
     client.inject(CUBE, _config(-1))
     cold = []
@@ -106,7 +106,7 @@ def _inject(client: DynmonClient, veth: Veth, scratch: Path) -> tuple[list[Figur
     notes, theirs, against = [], None, "BCC, compile and load"
     bar, holds = "≤ 150 ms", median(cold) <= 0.150
     try:
-        theirs = median(bcc_compile.seconds(scratch))
+        theirs = median(bcc_compile.seconds())
         bar, holds = "≤ 150 ms, ≤ ⅓ x", holds and 3 * median(cold) <= theirs
     except bcc_compile.BccMissing as reason:
         notes.append(f"inject, cold: not compared: {reason}")
@@ -142,9 +142,8 @@ def _replace(client: DynmonClient, veth: Veth) -> Figure:
     )
 
 
-def _scrape(daemon: Daemon, client: DynmonClient, veth: Veth) -> list[Figure]:
+def _scrape(daemon: Daemon) -> list[Figure]:
     """One counter as OpenMetrics text, against a request that reads no map, both on one connection and on new ones."""
-    _check_live(client, veth)
     path = f"/polycube/v1/dynmon/{CUBE}/open-metrics"
     kept = http.client.HTTPConnection("127.0.0.1", daemon.port)
 

@@ -22,8 +22,8 @@ HANDWRITTEN = Path(__file__).parent / "handwritten"
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PROGRAMS = {"counter": "packet_counter", "flows": "flows"}
 PACKET = ethernet(ipv4(udp(bytes(18), sport=40000, dport=53)))
-REPEAT = 2_000_000
-ROUNDS = 9
+REPEAT = 1_000_000
+ROUNDS = 21
 BAR = 1.05
 MEMORY_BYTES = 256 << 20
 
