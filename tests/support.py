@@ -84,7 +84,7 @@ def open_descriptors() -> set[str]:
 @contextmanager
 def network_namespace(path: str) -> Iterator[None]:
     """Run the block's system calls of this thread in the namespace at `path`, and come back."""
-    with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as target:
+    with Path("/proc/thread-self/ns/net").open("rb") as home, Path(path).open("rb") as target:
         _setns(target.fileno())
         try:
             yield

@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -44,7 +45,9 @@ class AlreadyRunning(DynmonError):
     """Another daemon uses the same state directory."""
 
     def __init__(self, state_dir: Path) -> None:
-        super().__init__(f"another dynmond uses the state directory {state_dir}; give this one its own with --state-dir")
+        super().__init__(
+            f"another dynmond uses the state directory {state_dir}; give this one its own with --state-dir"
+        )
         self.state_dir = state_dir
 
 
@@ -135,10 +138,24 @@ def check_capabilities() -> None:
         raise CannotStart(f"cannot load or attach eBPF programs without {' and '.join(missing)}; run dynmond as root")
 
 
+def listen(address: str, port: int) -> socket.socket:
+    """A socket bound to `address`, IPv4 or IPv6, before anything slow is started.
+
+    Raises:
+        CannotStart: The address is not ours, or the port is in use.
+    """
+    try:
+        family, _, _, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(target, family=family)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {address} port {port}: {error.strerror}") from error
+
+
 def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit status."""
     with ExitStack() as parts:
         parts.enter_context(only_user_of(settings.state_dir))
+        listening = parts.enter_context(listen(settings.address, settings.port))
         loader = parts.enter_context(Loader())
         compiler = Compiler(settings.cache_dir, settings.compile_limits)
         parts.callback(compiler.close)
@@ -147,7 +164,7 @@ def run(settings: Settings) -> int:
         registry = parts.enter_context(CubeRegistry(foundry))
         server = Server(server_config(create_app(registry, settings), settings))
         with shutdown_signals(server):
-            server.run()
+            server.run(sockets=[listening])
         return 0 if server.started else EXIT_FAILED
 
 

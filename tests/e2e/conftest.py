@@ -21,7 +21,7 @@ def state_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shared_daemon(state_root: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
     """The daemon that the tests of a module share."""
-    with running_daemon(state_root / request.module.__name__.rpartition(".")[2]) as daemon:
+    with running_daemon(state_root / request.module.__name__.rpartition(".")[2], "--loglevel", "trace") as daemon:
         yield daemon
 
 

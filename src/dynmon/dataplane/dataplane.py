@@ -75,6 +75,8 @@ class Dataplane:
         Raises:
             DynmonError: The kernel refused a switch or a new link.
         """
+        if self._attachment and self._attachment.current_name() is None:
+            self.detach()
         with ExitStack() as undo:
             for direction, path in changes.items():
                 if self._attachment and path:

@@ -1,0 +1,52 @@
+"""What the kernel says is attached to an interface, asked without Dynmon."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import socket
+import struct
+
+from tests.support import run
+
+BPF_PROG_QUERY = 16
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+TCX_ATTACH_TYPES = {"ingress": 46, "egress": 47}
+MAX_PROGRAMS = 64
+
+
+def tcx_programs(interface: str, direction: str) -> list[str]:
+    """The names of the programs on a tcx hook, in running order."""
+    ids = (ctypes.c_uint32 * MAX_PROGRAMS)()
+    # union bpf_attr, query: target_ifindex, attach_type, query_flags, attach_flags, prog_ids, count
+    attributes = ctypes.create_string_buffer(
+        struct.pack(
+            "=IIIIQII",
+            socket.if_nametoindex(interface),
+            TCX_ATTACH_TYPES[direction],
+            0,
+            0,
+            ctypes.addressof(ids),
+            MAX_PROGRAMS,
+            0,
+        ),
+        64,
+    )
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(SYS_BPF, BPF_PROG_QUERY, attributes, len(attributes)) < 0:
+        raise OSError(ctypes.get_errno(), f"query of {interface} {direction}")
+    (count,) = struct.unpack_from("=I", attributes, 24)
+    return [json.loads(run("bpftool", "-j", "prog", "show", "id", str(ids[i])))["name"] for i in range(count)]
+
+
+def attached(interface: str) -> dict[str, list[str]]:
+    """Everything on the interface: tcx programs by direction, tc filters and qdiscs as `tc` prints them, XDP."""
+    found = {direction: tcx_programs(interface, direction) for direction in TCX_ATTACH_TYPES}
+    for direction in TCX_ATTACH_TYPES:
+        found[f"filters {direction}"] = run("tc", "filter", "show", "dev", interface, direction, check=False).split(
+            "\n"
+        )
+    found["qdiscs"] = run("tc", "qdisc", "show", "dev", interface).split("\n")
+    found["xdp"] = [line for line in run("ip", "link", "show", interface).split("\n") if "xdp" in line]
+    return found
