@@ -57,7 +57,7 @@ def interface_index(name: str) -> int:
     """
     try:
         return socket.if_nametoindex(name)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no C string can hold
         raise InterfaceNotFound(name) from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.daemon import Daemon
 from tests.support import Veth
 
@@ -180,6 +181,7 @@ def test_objects_end_with_their_links(dm: httpx.Client, path: str, keys: list[st
         ("/cubes/nobody", "cube 'nobody' does not exist"),
         ("/netdevs/nothing", "interface 'nothing' not found"),
         ("/topology/nothing", "interface 'nothing' not found"),
+        ("/topology/%00", "interface '\\x00' not found"),
     ],
 )
 def test_what_does_not_exist_is_not_found(dm: httpx.Client, path: str, missing: str) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+
 from tests import packets
 from tests.daemon import Daemon
 from tests.support import Veth, wait_until

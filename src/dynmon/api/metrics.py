@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynmon import __version__
 from dynmon.api.paths import ROUTED
+from dynmon.api.problems import METHODS
 from dynmon.errors import InjectionError
 
 DURATION_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
@@ -99,6 +100,6 @@ class TelemetryMiddleware:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get(ROUTED, scope).get("route"), "path", UNROUTED)
-        method = scope["method"] if scope["method"].isupper() and len(scope["method"]) <= 7 else "other"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         self.telemetry.requests.labels(method, route, str(status)).inc()
         self.telemetry.durations.labels(method, route).observe(seconds)

@@ -13,11 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
-from tests.support import wait_until
 
 from dynmon.api.limits import BodyLimitMiddleware
 from dynmon.api.server import server_config
 from dynmon.settings import RequestLimits, Settings
+from tests.support import wait_until
 
 LIMITS = RequestLimits(body_bytes=1000, header_seconds=0.4, body_seconds=0.4)
 Serve = Callable[[FastAPI], "Path"]
