@@ -135,7 +135,7 @@ def send_frames(interface: str, frames: tuple[bytes, ...], count: int) -> int:
 
 
 @contextmanager
-def veth_pair(*, addresses: tuple[str, str] | None = None) -> Iterator[Veth]:
+def veth_pair(*, addresses: tuple[str, str] | None = None, host: str = "") -> Iterator[Veth]:
     """A veth pair with its peer in a new namespace; both are gone afterwards.
 
     With `addresses` (such as ``("10.9.0.1/24", "10.9.0.2/24")``) the two ends are hosts that can ping one another.
@@ -143,7 +143,7 @@ def veth_pair(*, addresses: tuple[str, str] | None = None) -> Iterator[Veth]:
     if os.environ.get("DYNMON_ISOLATED") != "yes":
         pytest.fail("network tests run in namespaces of their own: make test, or scripts/isolated pytest ...")
     number = next(_numbers)
-    veth = Veth(host=f"dh{number}", peer=f"dp{number}", namespace=f"dynmon-test-{number}")
+    veth = Veth(host=host or f"dh{number}", peer=f"dp{number}", namespace=f"dynmon-test-{number}")
     run("ip", "netns", "add", veth.namespace)
     try:
         quiet = ("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
