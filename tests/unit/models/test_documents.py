@@ -60,12 +60,16 @@ def test_the_wire_form_has_the_documented_key_order():
             "'counter'",
         ),
         (
-            metric(**{"open-metrics-metadata": {"help": "h", "type": "gauge", "labels": [{"name": "1x", "value": ""}]}}),
+            metric(
+                **{"open-metrics-metadata": {"help": "h", "type": "gauge", "labels": [{"name": "1x", "value": ""}]}}
+            ),
             "ingress-path.metric-configs[0].open-metrics-metadata.labels[0].name",
             "not a label name",
         ),
         (
-            metric(**{"open-metrics-metadata": {"help": "h", "type": "gauge", "labels": [{"name": "le", "value": ""}]}}),
+            metric(
+                **{"open-metrics-metadata": {"help": "h", "type": "gauge", "labels": [{"name": "le", "value": ""}]}}
+            ),
             "ingress-path.metric-configs[0].open-metrics-metadata.labels[0].name",
             "reserved",
         ),

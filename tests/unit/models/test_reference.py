@@ -1,0 +1,69 @@
+"""docs/reference/configuration.md says what the models accept: no key more, no key less."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from dynmon.daemon import parse_arguments
+from dynmon.models import (
+    CubeConfig,
+    DataplaneConfig,
+    ExtractionOptions,
+    LogLevel,
+    MetricConfig,
+    OpenMetricsMetadata,
+    PathConfig,
+    validate_document,
+)
+from dynmon.models.dataplane import RESERVED_LABELS
+
+SECTIONS = {
+    "A configuration": DataplaneConfig,
+    "A path": PathConfig,
+    "A metric": MetricConfig,
+    "Extraction options": ExtractionOptions,
+    "OpenMetrics metadata": OpenMetricsMetadata,
+    "A cube": CubeConfig,
+}
+
+
+@pytest.fixture(scope="module")
+def reference(repository):
+    return (repository / "docs/reference/configuration.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def sections(reference):
+    parts = re.split(r"^## (.*)$", reference, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize(("title", "model"), SECTIONS.items())
+def test_each_table_has_the_keys_of_its_model(sections, title, model):
+    documented = re.findall(r"^\| `([a-z-]+)` \|", sections[title], re.MULTILINE)
+
+    assert {field.alias for field in model.model_fields.values()} == set(documented)
+
+
+def test_the_example_is_valid(reference):
+    [example] = re.findall(r"```json\n(.*?)```", reference, re.DOTALL)
+    config = validate_document(DataplaneConfig, json.loads(example), "the example")
+
+    assert "packets_total" == config.ingress_path.metric_configs[0].name
+    assert config.egress_path is None
+
+
+def test_reserved_words_are_named(sections):
+    assert all(f"`{label}`" in sections["OpenMetrics metadata"] for label in RESERVED_LABELS)
+    assert all(f"`{level}`" in sections["A cube"] for level in LogLevel)
+
+
+def test_the_options_of_the_daemon_are_documented(sections, capsys):
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help", "--version"}
+
+    assert options == set(re.findall(r"`(--[a-z-]+)`", sections["The daemon"]))
