@@ -36,12 +36,12 @@ class Btf:
 
     @classmethod
     def parse(cls, raw: bytes) -> Btf:
-        """Read raw little-endian BTF.
+        """Read raw little-endian BTF; no bytes at all are no types, as in an object compiled without ``-g``.
 
         Raises:
             InvalidBtf: The bytes are not that.
         """
-        return cls(parse_types(raw))
+        return cls(parse_types(raw) if raw else (t.Void(),))
 
     def __len__(self) -> int:
         return len(self.types)

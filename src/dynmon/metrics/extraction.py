@@ -4,8 +4,8 @@ A map changes while it is read: entries come, go, and are evicted. What stays th
 goes meanwhile may be missed; nothing is reported twice, no read fails because of it, and none goes on for ever.
 
 Batch calls are used where the kernel has them. For hashes they walk bucket by bucket under the bucket's lock, so
-deleting by batch takes each entry in the same step that reads it. Where there is no batch (LPM tries, old kernels) an
-entry is read and then deleted, and what a program counts between the two calls is lost. Arrays cannot be taken at
+deleting by batch takes each entry in the same step that reads it. Elsewhere (LPM tries, old kernels) an entry is
+read and then deleted, and what a program counts between the two calls is lost. Arrays cannot be taken at
 all: each entry that is not zero is read again right before it is zeroed, which leaves a gap of one system call
 for each such entry instead of one of the whole read.
 """
@@ -78,6 +78,11 @@ def read_hash(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
         return _by_key(bpf_map, drain)
 
 
+def read_trie(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
+    """All entries, key by key: a trie's batch starts again where an entry went, and repeats itself."""
+    return _by_key(bpf_map, drain)
+
+
 def drain_queue(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
     """What pop gives, oldest first for a queue, newest first for a stack; never more than fitted in at once."""
     assert drain, "reading a queue or stack empties it"
@@ -98,7 +103,7 @@ READERS: dict[MapType, Reader] = {
     MapType.PERCPU_HASH: read_hash,
     MapType.LRU_HASH: read_hash,
     MapType.LRU_PERCPU_HASH: read_hash,
-    MapType.LPM_TRIE: read_hash,
+    MapType.LPM_TRIE: read_trie,
     MapType.QUEUE: drain_queue,
     MapType.STACK: drain_queue,
 }

@@ -72,10 +72,14 @@ def test_btf_without_maps_has_none():
     assert BtfBuilder().btf().map_attributes == {}
 
 
+def test_no_bytes_are_no_types():
+    assert 1 == len(Btf.parse(b""))
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"", "less than a header"),
+        (b"\x9f\xeb", "less than a header"),
         (b"\x7fELF" + bytes(40), "are not BTF's"),
         (struct.pack(">HBBIIIII", 0xEB9F, 1, 0, 24, 0, 0, 0, 1) + b"\0", "big-endian"),
         (struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, 0, 0, 9) + b"\0", "beyond the end"),

@@ -1,0 +1,312 @@
+"""Maps in the kernel become the JSON that clients know, and are emptied when, and only when, they should be."""
+
+import json
+import os
+import struct
+import threading
+import time
+
+import pytest
+
+from dynmon.bpf import possible_cpus
+from dynmon.metrics import UnknownMap, UnreadableMap, read
+from tests.kernel.metrics.lab import lab
+from tests.support import needs
+
+pytestmark = [needs("kernel"), needs("clang")]
+EMPTYING = {"extraction-options": {"empty-on-read": True}}
+HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, LRU_HASH, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK = (
+    1,
+    2,
+    5,
+    6,
+    9,
+    10,
+    11,
+    22,
+    23,
+)
+NO_PREALLOC = 1
+EVERY_KIND = f"""
+struct event {{ u64 timestamp; u32 length; }};
+struct session {{ u32 saddr, daddr; u16 sport, dport; u8 proto; }};
+struct prefix {{ u32 length; u8 address[4]; }};
+MAP({ARRAY}, SIMPLE_ARRAY, int, struct event, 1, 0);
+MAP({HASH}, SIMPLE_HASH, struct session, int, 65535, 0);
+QUEUE({QUEUE}, SIMPLE_QUEUE, struct event, 10);
+QUEUE({STACK}, SIMPLE_STACK, u32, 10);
+MAP({HASH}, HASH, u32, u64, 3000, 0);
+MAP({LRU_HASH}, LRU_HASH, u32, u64, 3000, 0);
+MAP({HASH}, NO_PREALLOC, u32, u64, 3000, {NO_PREALLOC});
+MAP({LPM_TRIE}, LPM_TRIE, struct prefix, u64, 3000, {NO_PREALLOC});
+MAP({PERCPU_HASH}, PERCPU_HASH, u32, u16, 3000, 0);
+MAP({LRU_PERCPU_HASH}, LRU_PERCPU_HASH, u32, u16, 3000, 0);
+MAP({ARRAY}, ARRAY, u32, u64, 3000, 0);
+MAP({PERCPU_ARRAY}, PERCPU_ARRAY, u32, u16, 3000, 0);
+struct {{ int (*type)[{HASH}]; int (*key_size)[4]; int (*value_size)[6]; int (*max_entries)[4]; }} BYTES SEC(".maps");
+struct {{ int (*type)[{ARRAY}]; int (*key_size)[4]; int (*value_size)[3]; int (*max_entries)[2]; }} BLOCKS SEC(".maps");
+struct {{ int (*type)[27]; int (*max_entries)[4096]; }} RING SEC(".maps");
+"""
+HASHES = ["HASH", "LRU_HASH", "NO_PREALLOC", "LPM_TRIE"]
+PERCPU_HASHES = ["PERCPU_HASH", "LRU_PERCPU_HASH"]
+
+
+@pytest.fixture(scope="module")
+def every_kind():
+    with lab(EVERY_KIND) as maps_and_types:
+        yield maps_and_types
+
+
+@pytest.fixture(params=["", "batch"], ids=["batch", "one by one"])
+def with_and_without_batch(request, monkeypatch):
+    """The test runs twice, the second time as on a kernel that has no batch reads."""
+    monkeypatch.setenv("DYNMON_WITHOUT", request.param)
+
+
+def clear(bpf_map):
+    while key := bpf_map.next_key(None):
+        bpf_map.delete(key)
+
+
+def key_bytes(name, number):
+    return struct.pack("<I4s", 32, struct.pack(">I", number)) if name == "LPM_TRIE" else struct.pack("<I", number)
+
+
+def key_json(name, number):
+    return {"length": 32, "address": list(struct.pack(">I", number))} if name == "LPM_TRIE" else number
+
+
+def per_cpu(numbers):
+    """What the kernel takes for one per-CPU entry: a slot of eight bytes for each possible CPU."""
+    return b"".join(struct.pack("<H6x", number) for number in numbers)
+
+
+def by_key(value):
+    return sorted(value, key=lambda entry: json.dumps(entry["key"]))
+
+
+def test_the_published_strings(every_kind):
+    """The shapes and the order of keys that the original's own test expects."""
+    event = struct.pack("<QI4x", 1010, 1010)
+    every_kind.maps["SIMPLE_ARRAY"].update(bytes(4), event)
+    every_kind.maps["SIMPLE_QUEUE"].update(b"", event)
+    every_kind.maps["SIMPLE_HASH"].update(struct.pack("<IIHHB3x", 1, 2, 11, 22, 0), bytes(4))
+
+    def text(name):
+        return json.dumps(read(every_kind.bind(name), drain=True).value, separators=(",", ":"))
+
+    hashed = '[{"key":{"saddr":1,"daddr":2,"sport":11,"dport":22,"proto":0},"value":0}]'
+    assert hashed == text("SIMPLE_HASH")
+    assert '[{"timestamp":1010,"length":1010}]' == text("SIMPLE_ARRAY") == text("SIMPLE_QUEUE")
+
+
+def test_a_reading_has_the_time_of_the_read_in_microseconds(every_kind):
+    before = time.time_ns() // 1000
+    reading = read(every_kind.bind("ARRAY"), drain=False)
+
+    assert before <= reading.timestamp <= time.time_ns() // 1000
+    assert ("m", 3000) == (reading.name, len(reading.value))
+
+
+@pytest.mark.usefixtures("with_and_without_batch")
+@pytest.mark.parametrize("name", HASHES)
+def test_hashes_are_pairs_and_empty_on_read_empties_them(every_kind, name):
+    bpf_map = every_kind.maps[name]
+    clear(bpf_map)
+    for number in range(1000):
+        bpf_map.update(key_bytes(name, number), struct.pack("<Q", number << 40))
+    expected = by_key([{"key": key_json(name, number), "value": number << 40} for number in range(1000)])
+    emptying = every_kind.bind(name, **EMPTYING)
+
+    assert expected == by_key(read(emptying, drain=False).value)
+    assert expected == by_key(read(every_kind.bind(name), drain=True).value)
+    assert expected == by_key(read(emptying, drain=True).value)
+    assert [] == read(emptying, drain=True).value
+    assert bpf_map.next_key(None) is None
+
+
+@pytest.mark.usefixtures("with_and_without_batch")
+@pytest.mark.parametrize("name", PERCPU_HASHES)
+def test_per_cpu_hashes_have_a_slot_for_each_possible_cpu(every_kind, name):
+    """Values of two bytes lie eight apart; each comes from its own slot."""
+    bpf_map = every_kind.maps[name]
+    clear(bpf_map)
+    slots = [list(range(number, number + possible_cpus())) for number in range(500)]
+    for number, values in enumerate(slots):
+        bpf_map.update(struct.pack("<I", number), per_cpu(values))
+    expected = by_key([{"key": number, "value": values} for number, values in enumerate(slots)])
+    emptying = every_kind.bind(name, **EMPTYING)
+
+    assert expected == by_key(read(emptying, drain=False).value)
+    assert expected == by_key(read(emptying, drain=True).value)
+    assert [] == read(emptying, drain=False).value
+
+
+@pytest.mark.usefixtures("with_and_without_batch")
+def test_arrays_are_values_in_order_and_zero_after_an_emptying_read(every_kind):
+    bpf_map = every_kind.maps["ARRAY"]
+    expected = [index * index for index in range(3000)]
+    for index, value in enumerate(expected):
+        bpf_map.update(struct.pack("<I", index), struct.pack("<Q", value))
+    emptying = every_kind.bind("ARRAY", **EMPTYING)
+
+    assert expected == read(emptying, drain=False).value
+    assert expected == read(emptying, drain=True).value
+    assert [0] * 3000 == read(emptying, drain=True).value
+
+
+@pytest.mark.usefixtures("with_and_without_batch")
+def test_per_cpu_arrays_are_pairs_with_a_slot_for_each_possible_cpu(every_kind):
+    cpus = possible_cpus()
+    every_kind.maps["PERCPU_ARRAY"].update(struct.pack("<I", 7), per_cpu(range(1, cpus + 1)))
+    emptying = every_kind.bind("PERCPU_ARRAY", **EMPTYING)
+
+    first = read(emptying, drain=True).value
+    second = read(emptying, drain=True).value
+
+    assert list(range(3000)) == [entry["key"] for entry in first]
+    assert {"key": 7, "value": list(range(1, cpus + 1))} == first[7]
+    assert [{"key": index, "value": [0] * cpus} for index in range(3000)] == second
+
+
+@pytest.mark.parametrize(("name", "expected"), [("SIMPLE_QUEUE", [1, 2, 3]), ("SIMPLE_STACK", [3, 2, 1])])
+def test_queues_and_stacks_are_read_in_the_order_of_pop_by_emptying_them(every_kind, name, expected):
+    """Options or not, a read takes everything; a look takes nothing and says why there is no value."""
+    bpf_map = every_kind.maps[name]
+    for number in (1, 2, 3):
+        bpf_map.update(b"", number.to_bytes(bpf_map.info.value_size, "little"))
+    metric = every_kind.bind(name)
+
+    look = read(metric, drain=False)
+    value = read(metric, drain=True).value
+
+    assert look.value is None
+    assert "empties it" in look.note
+    assert expected == [item["timestamp"] if isinstance(item, dict) else item for item in value]
+    assert [] == read(metric, drain=True).value
+
+
+def test_maps_without_types_are_hexadecimal_but_an_arrays_index_is_a_number(every_kind):
+    every_kind.maps["BYTES"].update(b"\1\2\3\4", b"abcdef")
+    every_kind.maps["BLOCKS"].update(struct.pack("<I", 1), b"\xff\0\1")
+
+    assert [{"key": "01020304", "value": "616263646566"}] == read(every_kind.bind("BYTES"), drain=False).value
+    assert ["000000", "ff0001"] == read(every_kind.bind("BLOCKS"), drain=False).value
+
+
+def test_a_map_that_is_not_there_is_named_with_those_that_are(every_kind):
+    with pytest.raises(UnknownMap) as refusal:
+        every_kind.bind("PKTS")
+
+    declared = sorted(name for name in every_kind.maps if "." not in name)
+    assert f"map 'PKTS' is not declared by the ingress code; it declares: {', '.join(declared)}" == str(refusal.value)
+    assert {"stage": "check", "direction": "ingress", "metric": "m", "map": "PKTS", "declared": declared} == (
+        refusal.value.fields()
+    )
+
+
+def test_a_map_without_values_is_refused_with_the_readable_kinds(every_kind):
+    with pytest.raises(
+        UnreadableMap, match="map 'RING' of the ingress code cannot be read: it is of type ringbuf"
+    ) as no:
+        every_kind.bind("RING")
+
+    assert "array" in str(no.value)
+    assert "check" == no.value.stage
+
+
+@pytest.mark.usefixtures("with_and_without_batch")
+@pytest.mark.parametrize("name", ["HASH", "LRU_HASH", "NO_PREALLOC", "LPM_TRIE"])
+def test_a_map_that_changes_while_it_is_read(every_kind, name):
+    """Half of the entries stay and are read each time, once; the other half comes and goes, and nothing fails.
+
+    Key by key, deletions throw the read back to the start, and when its steps are used up it may have missed some.
+    """
+    bpf_map = every_kind.maps[name]
+    clear(bpf_map)
+    staying = range(0, 400, 2)
+    for number in staying:
+        bpf_map.update(key_bytes(name, number), struct.pack("<Q", number))
+    done = threading.Event()
+
+    def come_and_go():
+        while not done.is_set():
+            for number in range(1, 400, 2):
+                bpf_map.update(key_bytes(name, number), struct.pack("<Q", number))
+            for number in range(1, 400, 2):
+                bpf_map.delete(key_bytes(name, number))
+
+    writer = threading.Thread(target=come_and_go)
+    writer.start()
+    try:
+        readings = [read(every_kind.bind(name), drain=False).value for _ in range(20)]
+    finally:
+        done.set()
+        writer.join()
+
+    for value in readings:
+        keys = [json.dumps(entry["key"]) for entry in value]
+        assert len(keys) == len(set(keys))
+        if os.environ["DYNMON_WITHOUT"] != "batch" and name != "LPM_TRIE":
+            assert {json.dumps(key_json(name, number)) for number in staying} <= set(keys)
+        assert all(entry["value"] < 400 for entry in value)
+
+
+def test_an_lru_map_that_evicts_while_it_is_drained(every_kind):
+    """More is written than fits; reads take what is there, and the last one leaves nothing."""
+    bpf_map = every_kind.maps["LRU_HASH"]
+    clear(bpf_map)
+    emptying = every_kind.bind("LRU_HASH", **EMPTYING)
+    done = threading.Event()
+
+    def write():
+        number = 0
+        while not done.is_set():
+            number += 1
+            bpf_map.update(struct.pack("<I", number), struct.pack("<Q", number))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        drained = [entry for _ in range(20) for entry in read(emptying, drain=True).value]
+    finally:
+        done.set()
+        writer.join()
+    drained += read(emptying, drain=True).value
+
+    assert all(entry["key"] == entry["value"] for entry in drained)
+    assert len(drained) == len({entry["key"] for entry in drained})
+    assert [] == read(emptying, drain=True).value
+
+
+def test_a_drained_hash_loses_no_count():
+    """While a hash is drained again and again, everything written under new keys comes out exactly once."""
+    with lab(f"MAP({HASH}, H, u32, u64, 100000, 0);") as maps_and_types:
+        bpf_map = maps_and_types.maps["H"]
+        metric = maps_and_types.bind("H", **EMPTYING)
+
+        def write():
+            for number in range(20000):
+                bpf_map.update(struct.pack("<I", number), struct.pack("<Q", 1))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        drained = []
+        while writer.is_alive():
+            drained += read(metric, drain=True).value
+        drained += read(metric, drain=True).value
+
+    assert list(range(20000)) == sorted(entry["key"] for entry in drained)
+
+
+def test_buffers_that_are_too_small_for_a_hash_bucket_grow(monkeypatch):
+    """A thousand entries and room for one at a time: where two share a bucket, they do not fit at first."""
+    monkeypatch.setattr("dynmon.metrics.extraction.BATCH_BYTES", 1)
+    monkeypatch.setattr("dynmon.metrics.extraction.MIN_BATCH_ROWS", 1)
+    with lab(f"MAP({HASH}, H, u32, u32, 1000, 0);") as maps_and_types:
+        for number in range(1000):
+            maps_and_types.maps["H"].update(struct.pack("<I", number), struct.pack("<I", number))
+
+        value = read(maps_and_types.bind("H"), drain=False).value
+
+    assert [{"key": number, "value": number} for number in range(1000)] == sorted(value, key=lambda one: one["key"])
