@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import signal
 import threading
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
 
 CONCURRENT_COMPILATIONS = 2
+OUT_OF_MEMORY = re.compile(r"^LLVM ERROR: out of memory|std::bad_alloc", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,25 @@ class Compiler:
         self, outcome: Outcome, findings: tuple[Diagnostic, ...], direction: Direction
     ) -> tuple[Diagnostic, ...]:
         """The findings, led by why the compiler ended where clang itself could not say."""
-        if any(finding.severity == "error" for finding in findings) and not outcome.stopped:
-            return findings
-        reason = outcome.stopped or self._reason(outcome)
+        reason = self._limit_met(outcome)
+        if reason is None:
+            if any(finding.severity == "error" for finding in findings):
+                return findings
+            reason = _failure(outcome)
         return (Diagnostic(direction.value, 0, 0, "error", reason), *findings)[:MAX_DIAGNOSTICS]
 
-    def _reason(self, outcome: Outcome) -> str:
-        if outcome.status == -signal.SIGXCPU or outcome.status == -signal.SIGKILL:
+    def _limit_met(self, outcome: Outcome) -> str | None:
+        if outcome.stopped:
+            return outcome.stopped
+        if outcome.status in (-signal.SIGXCPU, -signal.SIGKILL):
             return f"compiling took longer than {self._limits.timeout_seconds:g} seconds"
-        if "out of memory" in outcome.messages.lower() or "bad_alloc" in outcome.messages:
+        if OUT_OF_MEMORY.search(outcome.messages):
             return f"compiling needs more memory than the limit of {self._limits.memory_bytes >> 20} MiB"
-        if outcome.status < 0:
-            return f"the compiler crashed ({signal.Signals(-outcome.status).name})"
-        said = outcome.messages.strip().splitlines()
-        return f"the compiler failed with status {outcome.status}: {said[-1] if said else 'no message'}"
+        return None
+
+
+def _failure(outcome: Outcome) -> str:
+    if outcome.status < 0:
+        return f"the compiler crashed ({signal.Signals(-outcome.status).name})"
+    said = outcome.messages.strip().splitlines()
+    return f"the compiler failed with status {outcome.status}: {said[-1] if said else 'no message'}"

@@ -12,6 +12,8 @@ from dynmon.models import Direction
 
 MAX_DIAGNOSTICS = 50
 USER_FILE = "<stdin>"
+MAX_MESSAGE = 1000
+MAX_SOURCE_LINE = 1000
 MISSING_HANDLER = (
     "handle_rx is not defined: the code must have a function "
     "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
@@ -29,9 +31,17 @@ FROM_BACKEND = re.compile(
     r"^(?P<severity>fatal error|error|warning): (?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)$"
 )
 UNLOCATED = re.compile(r"^(?:clang[-\d]*: )?(?P<severity>fatal error|error): (?P<message>.*)$")
-IN_FUNCTION = re.compile(r"^in function (?P<function>\S+) .*?\): (?P<message>.*)$")
-# The driver's own closing words, which repeat that there were errors.
-NOISE = re.compile(r"clang frontend command failed|linker command failed|unable to execute command")
+# What the dialect's headers make clang say, and what is meant.
+SENTENCES = (
+    (re.compile(r"'handle_rx' has internal linkage but is not defined"), MISSING_HANDLER),
+    (re.compile(r"^static_assert failed.* \"(.*)\"$"), r"\1"),  # until clang 15
+    (re.compile(r"^static assertion failed(?: due to requirement '.*')?: (.+)$"), r"\1"),
+    (re.compile(r"dynmon_the_leaf_is_not_an_integer"), "increment needs a map whose leaf is an integer"),
+    (re.compile(r"redefinition of enumerator 'dynmon_type_(\w+)'"), r"map '\1' is declared twice"),
+    (re.compile(r"^in function (\S+) .*?\): (.*)$"), r"in function \1: \2"),
+)
+# The driver's own closing words: there were errors, or nobody listens any more.
+NOISE = re.compile(r"clang frontend command failed|linker command failed|IO failure on output stream")
 
 
 class CompileError(InjectionError):
@@ -62,10 +72,16 @@ class _Finding:
 
 
 def parse_diagnostics(messages: str, source: str, direction: Direction) -> tuple[Diagnostic, ...]:
-    """Read clang's standard error; errors first, then warnings, at most MAX_DIAGNOSTICS."""
+    """Read clang's standard error; errors first, then warnings, at most MAX_DIAGNOSTICS.
+
+    One use of a macro that is wrong has many consequences: of the findings at one place only the first is told.
+    """
     lines = re.split(r"\r\n|\r|\n", source)
-    findings = [_place(finding, lines, direction) for finding in _findings(messages)]
-    ranked = sorted(dict.fromkeys(findings), key=lambda finding: finding.severity != "error")
+    findings: dict[object, Diagnostic] = {}
+    for number, finding in enumerate(_findings(messages)):
+        placed = _place(finding, lines, direction)
+        findings.setdefault((placed.line, placed.column, placed.severity) if placed.line else number, placed)
+    ranked = sorted(dict.fromkeys(findings.values()), key=lambda finding: finding.severity != "error")
     return tuple(ranked[:MAX_DIAGNOSTICS])
 
 
@@ -91,14 +107,14 @@ def _place(finding: _Finding, lines: list[str], direction: Direction) -> Diagnos
     """The finding in the user's text: where it is, or else the first note that points there."""
     places = [(finding.file, finding.line, finding.column), *finding.notes]
     line, column = next(((line, column) for file, line, column in places if file == USER_FILE), (0, 0))
-    source_line = lines[line - 1] if 0 < line <= len(lines) else ""
+    source_line = lines[line - 1][:MAX_SOURCE_LINE] if 0 < line <= len(lines) else ""
     severity = "warning" if finding.severity == "warning" else "error"
     return Diagnostic(direction.value, line, column, severity, _sentence(finding.message), source_line)
 
 
 def _sentence(message: str) -> str:
-    if "'handle_rx' has internal linkage but is not defined" in message:
-        return MISSING_HANDLER
-    if match := IN_FUNCTION.match(message):
-        return f"in function {match['function']}: {match['message']}"
-    return message
+    """What clang said, in the words of the code's author where they are known."""
+    for pattern, words in SENTENCES:
+        if match := pattern.search(message):
+            return match.expand(words)[:MAX_MESSAGE]
+    return message[:MAX_MESSAGE]

@@ -127,8 +127,8 @@ def build_sandbox(config: dict[str, Any]) -> int:
     if version == 0 and not config["bubblewrap"]:
         raise Refused("no-landlock")
     ruleset = make_ruleset(version, config["readable"]) if version else -1
-    leave_network()
-    if version:
+    if version:  # bubblewrap does both itself
+        leave_network()
         become_nobody()
     limit_resources(config["memory_bytes"], config["cpu_seconds"])
     call("renounce privileges", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
@@ -182,6 +182,8 @@ class Server:
             for pidfd in self.running:
                 self.kill(pidfd)
             return False
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # recv_fds ignores MSG_CMSG_CLOEXEC before Python 3.12
         teller = socket.socket(fileno=descriptors[3])
         pid = start(json.loads(packet), descriptors[:3], self.ruleset)
         for descriptor in descriptors[:3]:
