@@ -10,14 +10,12 @@ removes them when the daemon is killed.
 from __future__ import annotations
 
 import errno
-import json
-import socket
 import threading
 
 from dynmon.bpf import clsact_filter
 from dynmon.bpf.clsact_filter import Place
+from dynmon.bpf.clsact_guard import Guard
 from dynmon.bpf.link import Link
-from dynmon.bpf.process import Companion
 from dynmon.bpf.program import Program
 from dynmon.errors import DynmonError, KernelError
 from dynmon.models import Direction
@@ -30,8 +28,7 @@ GAP = 128  # room to put others between ours
 ATTEMPTS = 32
 
 _lock = threading.Lock()
-_made_qdiscs: set[int] = set()
-_guard: Companion | None = None
+_guard = Guard()
 
 
 class ClsactLink(Link):
@@ -54,12 +51,12 @@ class ClsactLink(Link):
         if self._place is None:
             raise InterfaceNotFound(self._interface_name)
         with _lock:
-            _tell_filter(self._place, self._program_id, program.id)
+            _guard.filter(self._place, self._program_id, program.id)
             try:
                 clsact_filter.set_filter(self._place, program.fd, replace=True)
             except OSError as error:
                 raise _error("replace the program at", self._interface_name, error) from error
-            _tell_filter(self._place, program.id)
+            _guard.filter(self._place, program.id)
             self._program_id = program.id
 
     def close(self) -> None:
@@ -69,7 +66,7 @@ class ClsactLink(Link):
         with _lock:
             try:
                 clsact_filter.remove_filter(place, {self._program_id})
-                _tell_filter(place)
+                _guard.filter(place)
                 _remove_qdisc(place.interface_index)
             except OSError as error:
                 raise KernelError(f"detach from {self._interface_name!r}", error) from error
@@ -92,8 +89,7 @@ def attach_clsact(
     with _lock:
         try:
             if clsact_filter.make_qdisc(interface_index):
-                _made_qdiscs.add(interface_index)
-                _tell("qdisc", interface_index, True)
+                _guard.qdisc(interface_index, is_ours=True)
             place = _add(program, interface_index, direction, before.priority if before else None)
             return ClsactLink(place, program.id, interface_name)
         except OSError as error:
@@ -107,11 +103,11 @@ def _add(program: Program, interface_index: int, direction: Direction, successor
         used = clsact_filter.priorities(interface_index, direction)
         priority = _before(used, successor) if successor else _behind(used)
         place = Place(interface_index, str(direction), priority)
-        _tell_filter(place, program.id)
+        _guard.filter(place, program.id)
         try:
             clsact_filter.set_filter(place, program.fd, replace=False)
         except OSError as error:
-            _tell_filter(place)
+            _guard.filter(place)
             if error.errno != errno.EEXIST:
                 raise
         else:
@@ -137,27 +133,13 @@ def _before(used: list[int], successor: int) -> int:
 
 
 def _remove_qdisc(interface_index: int) -> None:
-    if interface_index in _made_qdiscs and clsact_filter.remove_unused_qdisc(interface_index):
-        _made_qdiscs.discard(interface_index)
-        _tell("qdisc", interface_index, False)
-
-
-def _tell_filter(place: Place, *program_ids: int) -> None:
-    _tell("filter", place.interface_index, place.direction, place.priority, program_ids)
-
-
-def _tell(*message: object) -> None:
-    """Tell the guard, which is started with the first word and again should it have died."""
-    global _guard
-    text = json.dumps(message).encode()
-    if _guard is None:
-        _guard = Companion("dynmon.bpf.clsact_guard", socket.SOCK_SEQPACKET)
-    try:
-        _guard.channel.send(text)
-    except OSError:
-        _guard.close()
-        _guard = Companion("dynmon.bpf.clsact_guard", socket.SOCK_SEQPACKET)
-        _guard.channel.send(text)
+    """After our last filter there: remove the qdisc if we made it, or leave it to whoever else uses it by now."""
+    charges = _guard.charges
+    if interface_index in charges.qdiscs and not any(
+        place.interface_index == interface_index for place in charges.filters
+    ):
+        clsact_filter.remove_unused_qdisc(interface_index)
+        _guard.qdisc(interface_index, is_ours=False)
 
 
 def _error(attempt: str, interface_name: str, error: OSError) -> DynmonError:

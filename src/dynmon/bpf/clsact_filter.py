@@ -68,19 +68,18 @@ def remove_filter(place: Place, program_ids: Collection[int]) -> None:
             raise
 
 
-def remove_unused_qdisc(interface_index: int) -> bool:
-    """Remove the clsact qdisc if no filter is left in either direction; False if it is still in use.
+def remove_unused_qdisc(interface_index: int) -> None:
+    """Remove the clsact qdisc if no filter is left in either direction.
 
     Between the look and the removal somebody may add a filter, which is then lost: netlink has no "if empty".
     """
     if any(priorities(interface_index, direction) for direction in PARENTS):
-        return False
+        return
     try:
         _libbpf.tc_hook_destroy(_both(interface_index))
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EINVAL):
             raise
-    return True
 
 
 def priorities(interface_index: int, direction: str) -> list[int]:

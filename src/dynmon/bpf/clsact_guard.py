@@ -2,10 +2,11 @@
 
 On kernels with tcx it is not needed, the kernel ends the links of a dead process. Elsewhere the daemon tells this
 process of each filter *before* making it; when the daemon's socket ends, what is left of them is removed, and the
-qdiscs that the daemon made. Each message is one JSON list on a sequential-packet socket:
+qdiscs that the daemon made. It runs only while there is something to guard. Each message is one JSON list on a
+sequential-packet socket:
 
     ["filter", interface_index, direction, priority, [program ids]]     no ids: it is no more
-    ["qdisc", interface_index, true or false]                          we made it, or it is no more
+    ["qdisc", interface_index, true or false]                           we made it, or it is no more
 """
 
 from __future__ import annotations
@@ -14,39 +15,103 @@ import json
 import signal
 import socket
 import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from dynmon.bpf.clsact_filter import Place, remove_filter, remove_unused_qdisc
+from dynmon.bpf.process import Companion
 
 MESSAGE_BYTES = 65536
 
 
+class Charges:
+    """The filters and qdiscs that must not outlive the daemon."""
+
+    def __init__(self) -> None:
+        self.filters: dict[Place, list[int]] = {}
+        self.qdiscs: set[int] = set()
+
+    def note(self, message: list[Any]) -> None:
+        """Take in one message."""
+        kind, index, *facts = message
+        if kind == "qdisc":
+            (self.qdiscs.add if facts[0] else self.qdiscs.discard)(index)
+            return
+        direction, priority, programs = facts
+        place = Place(index, direction, priority)
+        if programs:
+            self.filters[place] = programs
+        else:
+            self.filters.pop(place, None)
+
+    def messages(self) -> Iterator[list[Any]]:
+        """What to tell somebody who knows nothing yet."""
+        for place, programs in self.filters.items():
+            yield ["filter", place.interface_index, place.direction, place.priority, programs]
+        for index in self.qdiscs:
+            yield ["qdisc", index, True]
+
+    def __bool__(self) -> bool:
+        return bool(self.filters or self.qdiscs)
+
+
+class Guard:
+    """The daemon's side: starts the process with the first charge, and ends it after the last."""
+
+    def __init__(self) -> None:
+        self.charges = Charges()
+        self._process: Companion | None = None
+
+    def filter(self, place: Place, *program_ids: int) -> None:
+        """A filter is about to run one of these programs; none: it is no more."""
+        self._tell(["filter", place.interface_index, place.direction, place.priority, list(program_ids)])
+
+    def qdisc(self, interface_index: int, *, is_ours: bool) -> None:
+        """We made a qdisc, or it is no more."""
+        self._tell(["qdisc", interface_index, is_ours])
+
+    def _tell(self, message: list[Any]) -> None:
+        self.charges.note(message)
+        is_told = self._process is not None and _sent(self._process, [message])
+        if not self.charges:
+            self._end()
+        elif not is_told:
+            self._end()
+            self._process = Companion("dynmon.bpf.clsact_guard", socket.SOCK_SEQPACKET)
+            _sent(self._process, list(self.charges.messages()))
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+
+def _sent(process: Companion, messages: list[list[Any]]) -> bool:
+    try:
+        for message in messages:
+            process.channel.send(json.dumps(message).encode())
+    except OSError:
+        return False
+    return True
+
+
 def main(control_fd: int) -> None:
-    """Listen until the daemon is gone, then clean up."""
+    """The process: listen until the daemon is gone, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    filters: dict[Place, set[int]] = {}
-    qdiscs: set[int] = set()
+    charges = Charges()
     with socket.socket(fileno=control_fd) as control:
         while message := control.recv(MESSAGE_BYTES):
-            kind, index, *facts = json.loads(message)
-            if kind == "qdisc":
-                (qdiscs.add if facts[0] else qdiscs.discard)(index)
-                continue
-            direction, priority, programs = facts
-            place = Place(index, direction, priority)
-            if programs:
-                filters[place] = set(programs)
-            else:
-                filters.pop(place, None)
-    for place, programs in filters.items():
+            charges.note(json.loads(message))
+    for place, programs in charges.filters.items():
         _try(remove_filter, place, programs)
-    for index in qdiscs:
+    for index in charges.qdiscs:
         _try(remove_unused_qdisc, index)
 
 
-def _try(action: object, *arguments: object) -> None:
+def _try(action: Callable[..., object], *arguments: object) -> None:
     """One that fails must not keep the others."""
     try:
-        action(*arguments)  # type: ignore[operator]
+        action(*arguments)
     except Exception:
         traceback.print_exc()

@@ -15,6 +15,7 @@ import resource
 import signal
 import socket
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from dynmon.bpf import _libbpf
@@ -90,7 +91,8 @@ def _answer(request: socket.socket) -> None:
             answer = {"refused": refusal.stage, "message": refusal.message, "lines": refusal.lines}
             blob = refusal.verifier_log
     answer["messages"] = [message for message in messages if "BEGIN PROG LOAD LOG" not in message]
-    send_message(request, answer, blob, answer_fds, Deadline(10))
+    with suppress(OSError):  # the daemon has given up, or is gone
+        send_message(request, answer, blob, answer_fds, Deadline(10))
 
 
 def _wish(head: dict[str, Any], fds: list[int]) -> Wish:

@@ -1,0 +1,44 @@
+"""C for the kernel as the tests need it, compiled by clang once for each text."""
+
+import functools
+import subprocess
+
+PROLOGUE = """
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+#define TAG(text) __attribute__((btf_decl_tag(text)))
+char license_text[] SEC("license") = "GPL";
+"""
+
+COUNTER = """
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} packets SEC(".maps");
+
+SEC("%s") int dynmon_ingress(void *ctx)
+{
+	__u32 key = 0;
+	__u64 *count = bpf_map_lookup_elem(&packets, &key);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return %s;
+}
+"""
+TC_COUNTER = COUNTER % ("tc", "TC_ACT_UNSPEC")
+XDP_COUNTER = COUNTER % ("xdp", "XDP_PASS")
+
+
+@functools.cache
+def compile_c(source, *options):
+    """The object of `source`, which may use libbpf's headers; its own first line is line 1 of ``<stdin>``."""
+    command = ["clang", "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-I/usr/include/x86_64-linux-gnu"]
+    command += ["-I/usr/include/aarch64-linux-gnu", "-Wall", "-Werror", *options, "-c", "-x", "c", "-", "-o", "-"]
+    text = f'{PROLOGUE}\n#line 1 "<stdin>"\n{source}'
+    result = subprocess.run(command, input=text.encode(), capture_output=True, check=False, timeout=60)
+    assert not result.returncode, result.stderr.decode()
+    return result.stdout
