@@ -42,10 +42,10 @@ class Lab:
         self.maps = loaded.maps
         self.btf = Btf.parse(loaded.btf)
 
-    def bind(self, map_name, **config):
-        """A metric named `m` of the map; `config` as in JSON."""
+    def bind(self, map_name, direction=Direction.INGRESS, **config):
+        """A metric of the map, `config` as in JSON; named `m` where that says nothing else."""
         document = {"name": "m", "map-name": map_name, **config}
-        return BoundMetric.bind(MetricConfig.model_validate(document), Direction.INGRESS, self.maps, self.btf)
+        return BoundMetric.bind(MetricConfig.model_validate(document), direction, self.maps, self.btf)
 
 
 @contextmanager
