@@ -44,7 +44,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    telemetry = Telemetry(lambda: len(registry.cubes()))
+    telemetry = Telemetry(registry)
     operations = Operations(app)
     app.openapi = operations.document  # type: ignore[method-assign]
     changes = Changes(registry, telemetry)

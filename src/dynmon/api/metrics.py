@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynmon import __version__
 from dynmon.api.paths import ROUTED
 from dynmon.api.problems import METHODS
+from dynmon.cubes import CubeRegistry
 from dynmon.errors import InjectionError
+from dynmon.models import Direction
 
 DURATION_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
 UNROUTED = "none"
@@ -24,12 +26,12 @@ UNROUTED = "none"
 class Telemetry:
     """What the daemon counts about itself; each daemon has its own registry."""
 
-    def __init__(self, count_cubes: Callable[[], int]) -> None:
+    def __init__(self, registry: CubeRegistry) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         build = Info("dynmon_build", "Version of the daemon", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
-        self.registry.register(_CubeCount(count_cubes))
+        self.registry.register(_Cubes(registry))
         self.requests = Counter(
             "dynmon_http_requests",
             "HTTP requests answered",
@@ -62,14 +64,24 @@ class Telemetry:
         self.injections.labels("ok").inc()
 
 
-class _CubeCount(Collector):
-    """How many cubes there are at the time of the scrape."""
+class _Cubes(Collector):
+    """What the cubes say of themselves at the time of the scrape."""
 
-    def __init__(self, count: Callable[[], int]) -> None:
-        self.count = count
+    def __init__(self, registry: CubeRegistry) -> None:
+        self.registry = registry
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("dynmon_cubes", "Cubes there are", value=self.count())
+        cubes = self.registry.cubes()
+        yield GaugeMetricFamily("dynmon_cubes", "Cubes there are", value=len(cubes))
+        anomalies = CounterMetricFamily(
+            "dynmon_anomalies",
+            "Packets whose verdict was neither pass nor drop since the code was injected; they passed",
+            labels=["cube", "direction"],
+        )
+        for cube in cubes:
+            for direction in Direction:
+                anomalies.add_metric([cube.name, direction.value], cube.anomalies(direction))
+        yield anomalies
 
 
 class TelemetryMiddleware:

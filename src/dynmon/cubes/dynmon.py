@@ -78,9 +78,11 @@ class DynmonCube:
         """
         wanted = {direction: path for direction in Direction if (path := config.path(direction))}
         with self._change, ExitStack() as undo:
-            fresh: dict[Direction, LoadedPath] = {}
+            fresh: dict[Direction, LoadedPath | None] = dict.fromkeys(wanted)
             for direction, path in wanted.items():
-                offers = self._shared_with(direction, {**self._dataplane.paths, **_still_to_come(wanted), **fresh})
+                if path == DEFAULT_PATH:  # what a cube without code says of itself
+                    continue
+                offers = self._shared_with(direction, {**self._dataplane.paths, **fresh})
                 built = self._foundry.build(path, self._placement(direction, self.loglevel), offers)
                 fresh[direction] = undo.enter_context(built)
             self._switch(fresh)
@@ -197,11 +199,6 @@ class DynmonCube:
             self._dataplane.replace(changes)
             self._metrics.update(bound)
             undo.pop_all()
-
-
-def _still_to_come(wanted: Iterable[Direction]) -> dict[Direction, None]:
-    """Paths that are being replaced offer nothing until their new code is loaded."""
-    return dict.fromkeys(wanted)
 
 
 def _public_maps(paths: Iterable[LoadedPath | None]) -> dict[str, int]:

@@ -148,6 +148,10 @@ SENTENCES = {
     "missing": "is required",
     "extra_forbidden": "is not a known key",
     "string_type": "must be a string",
+    "string_unicode": "must be a string of valid Unicode",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "tuple_type": "must be a list",
     "bool_type": "must be true or false",
 }
 
