@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.daemon import Daemon, running_daemon
-from tests.packets import arp, ethernet
-from tests.support import Veth, veth_pair, wait_until
-
 from benchmarks import bcc_compile, processes
 from benchmarks.figures import Figure, median
 from dynmon.client import DynmonClient
+from tests.daemon import Daemon, running_daemon
+from tests.packets import arp, ethernet
+from tests.support import Veth, veth_pair, wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CUBE = "bench"

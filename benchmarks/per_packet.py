@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.packets import ethernet, ipv4, udp
-
 from benchmarks.figures import Figure, median
 from dynmon.bpf import Loader, LoadRequest, Program, ProgramType
 from dynmon.compiler import Compiler
 from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
+from tests.packets import ethernet, ipv4, udp
 
 HANDWRITTEN = Path(__file__).parent / "handwritten"
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from examples.build import build, config_of, example_names, source_of
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from dynmon.client import DynmonClient
+from examples.build import build, config_of, example_names, source_of
 from tests import packets as p
 from tests.packets import ACK, DESTINATION, FIN, HOP_BY_HOP, RST, SYN, ethernet, ipv4, ipv6, tcp, udp, vlan
 from tests.support import Veth
-
-from dynmon.client import DynmonClient
 
 ROUNDS = 3
 GRE = 47
