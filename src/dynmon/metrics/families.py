@@ -152,4 +152,6 @@ def _own_labels(metric: BoundMetric, entries: Entries) -> list[tuple[tuple[str, 
 
 def label_text(value: Any) -> str:
     """A decoded scalar as the value of a label: names as they are, numbers and truth as JSON writes them."""
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) is int else json.dumps(value)

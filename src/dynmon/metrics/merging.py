@@ -41,13 +41,14 @@ class _Draft:
     def join(self, family: Family) -> None:
         before = len(self.samples)
         for sample in family.samples:
-            series = (sample.suffix, tuple(sorted(sample.labels)))
+            labels = sample.labels
+            series = (sample.suffix, labels if len(labels) < 2 else tuple(sorted(labels)))
             if series not in self.seen:
                 self.seen.add(series)
                 self.samples.append(sample)
         missing = before + len(family.samples) - len(self.samples)
         if missing:
-            self.notes.append(f"{_subject(family)}: {missing} samples are left out: others have the same labels")
+            self.notes.append(f"{_subject(family)}: samples with the labels of others are left out: {missing}")
         self.notes += family.notes
 
     def family(self) -> Family:
@@ -103,5 +104,5 @@ def _reason(family: Family, obstacle: _Draft) -> str:
     if obstacle.is_reserved:
         return f"the name belongs to {first.name}, a family of the daemon's own"
     if family.name == first.name:
-        return f"it is a {family.type}, but {_subject(first)} of the same name is a {first.type}"
+        return f"its type is {family.type}, but that of {_subject(first)} is {first.type}"
     return f"its names are those of the {first.type} {_subject(first)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 Number = int | float
 Labels = tuple[tuple[str, str], ...]
@@ -35,9 +36,11 @@ SUFFIXES: dict[FamilyType, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One number; `suffix` is what its name has behind the family's."""
+class Sample(NamedTuple):
+    """One number; `suffix` is what its name has behind the family's.
+
+    A tuple, since there may be a million of them: they are made ten times as fast as frozen dataclasses.
+    """
 
     suffix: str
     labels: Labels

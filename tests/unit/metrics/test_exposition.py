@@ -159,7 +159,7 @@ def test_another_type_is_left_out_with_the_reason():
     (family,) = merge([one("a", source="ingress"), one("a", FamilyType.UNKNOWN, source="egress")])
 
     assert 1 == len(family.samples)
-    assert family.notes == ("a (egress) is left out: it is a unknown, but a (ingress) of the same name is a gauge",)
+    assert family.notes == ("a (egress) is left out: its type is unknown, but that of a (ingress) is gauge",)
 
 
 def test_a_name_that_is_a_sample_of_another_family_is_left_out():
@@ -172,7 +172,7 @@ def test_a_series_that_is_there_already_is_left_out():
     (family,) = merge([one("a", value=1), one("a", value=2, source="egress")])
 
     assert family.samples == (Sample("", (), 1),)
-    assert family.notes == ("a (egress): 1 samples are left out: others have the same labels",)
+    assert family.notes == ("a (egress): samples with the labels of others are left out: 1",)
 
 
 def test_the_daemons_own_families_come_first_and_stay_as_they_are():
