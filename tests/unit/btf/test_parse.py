@@ -6,10 +6,10 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.btf.builder import SIGNED, BtfBuilder
 
 from dynmon.btf import Btf, InvalidBtf, UndecodableType, plan_for
 from dynmon.btf import types as t
+from tests.unit.btf.builder import SIGNED, BtfBuilder
 
 
 def everything():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.btf.builder import BOOL, CHAR, SIGNED, BtfBuilder
 
 from dynmon.btf import UndecodableType, plan_for
+from tests.unit.btf.builder import BOOL, CHAR, SIGNED, BtfBuilder
 
 
 def rows_of(*values, size=None):
