@@ -40,6 +40,7 @@ class LoadRequest:
     `program` is the C function to load, `file` the word for the code in messages. `constants` are written into
     ``.rodata`` where the object has them. `reuse` are descriptors that take the place of the object's own maps,
     `offers` those that its extern declarations may refer to. `memory_bytes` bounds what its maps may take.
+    `source` is the user's text, to quote lines from.
     """
 
     object: bytes
@@ -47,6 +48,7 @@ class LoadRequest:
     program_type: ProgramType
     file: str
     memory_bytes: int
+    source: str = ""
     constants: Mapping[str, int] = field(default_factory=dict)
     reuse: Mapping[str, int] = field(default_factory=dict)
     offers: Mapping[str, int] = field(default_factory=dict)
@@ -190,7 +192,9 @@ def _refusal(request: LoadRequest, answer: dict[str, Any], log: bytes) -> Inject
     message, messages = str(answer["message"]), [str(each) for each in answer["messages"]]
     if answer["refused"] == "verify":
         places = [SourcePlace(*each) for each in answer["lines"]]
-        return verifier_error(request.file, request.program, log.decode(errors="replace"), places, message)
+        return verifier_error(
+            request.file, request.program, log.decode(errors="replace"), places, message, request.source
+        )
     kind = OpenError if answer["refused"] == "open" else LoadError
     return kind(request.file, message, messages)
 

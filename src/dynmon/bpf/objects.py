@@ -288,7 +288,7 @@ def _lines_of(elf: Elf, program: str) -> list[Any]:
     """The line records of the code that `program` can reach: instruction, file, line, column, text.
 
     Its own instructions keep their numbers in the kernel. Subprograms follow in libbpf's order, which only their
-    text can tell; they have -1.
+    text can tell; they have -1. A last record without a file stands behind the program's own instructions.
     """
     start = elf.symbol(program)
     if start is None:
@@ -301,8 +301,10 @@ def _lines_of(elf: Elf, program: str) -> list[Any]:
     for each in source_lines(elf, sections):
         is_own = each.section == own and each.instruction in own_instructions
         number = each.instruction - first if is_own else -1
-        lines.append([number, each.file, each.line, each.column, each.text])
-    return lines
+        if each.line:  # code that the compiler made up has line zero
+            lines.append([number, each.file, each.line, each.column, each.text])
+    # An end to its last line: behind it come the subprograms.
+    return [*lines, [len(own_instructions), "", 0, 0, ""]]
 
 
 def _first_failure(messages: list[str]) -> str:

@@ -25,7 +25,7 @@ USER_FILE = "<stdin>"
 SHOWN_LINES = 20
 
 INSTRUCTION = re.compile(r"^(\d+): \([0-9a-f]{2}\) ")
-SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<file>[^@]*):(?P<line>\d+))?$")
+SOURCE = re.compile(r"^;(?P<text>.*?)(?: @ (?P<file>[^@]*):(?P<line>\d+))?$")
 JUMP = re.compile(r"^from (\d+) to (\d+)")
 STATE = re.compile(r"^(\d+: )?(R\d+(_\w+)?=|frame\d+:|fp-?\d+=|; )|^(last_idx|first_idx|regs=|parent |mark_precise)")
 FOOTER = re.compile(
@@ -37,7 +37,10 @@ NAMED_INSTRUCTION = re.compile(r"\binsn (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class SourcePlace:
-    """A line record of the object: code from `instruction` on comes from here; -1 is in an unknown place."""
+    """A line record of the object: code from `instruction` on comes from here.
+
+    An instruction of -1 is somewhere in a subprogram. A record without file and line ends the program's own code.
+    """
 
     instruction: int
     file: str
@@ -51,8 +54,13 @@ class SourcePlace:
         return self.file.rpartition("/")[2]
 
 
-def verifier_error(file: str, program: str, log: str, places: Sequence[SourcePlace], fallback: str) -> VerifierError:
-    """The error that says what `log` says; `fallback` is the reason where it has none."""
+def verifier_error(
+    file: str, program: str, log: str, places: Sequence[SourcePlace], fallback: str, source: str = ""
+) -> VerifierError:
+    """The error that says what `log` says.
+
+    `fallback` is the reason where the log has none, `source` the user's text, to quote the line from.
+    """
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     reason = refusing_lines(lines)
     message = "; ".join(reason) or fallback
@@ -63,9 +71,15 @@ def verifier_error(file: str, program: str, log: str, places: Sequence[SourcePla
         column=place.column if place else 0,
         severity="error",
         message=message,
-        source_line=place.text if place else "",
+        source_line=_text_of(place, source) if place else "",
     )
     return VerifierError(file, program, message, [diagnostic], lines[-SHOWN_LINES:])
+
+
+def _text_of(place: SourcePlace, source: str) -> str:
+    """The text of the line; clang records it only with -gembed-source."""
+    lines = source.split("\n") if place.base_name == USER_FILE else []
+    return lines[place.line - 1].rstrip("\r") if 0 < place.line <= len(lines) else place.text
 
 
 def refusing_lines(lines: Sequence[str]) -> list[str]:
@@ -84,7 +98,9 @@ def refusing_lines(lines: Sequence[str]) -> list[str]:
 
 def refused_place(lines: Sequence[str], reason: Sequence[str], places: Sequence[SourcePlace]) -> SourcePlace | None:
     """The user's line that the verifier stopped at, if the log or the line records tell."""
-    users = [place for place in places if place.base_name == USER_FILE] or list(places)
+    users = [place for place in places if place.base_name in (USER_FILE, "")]
+    if all(not place.file for place in users):
+        users = list(places)  # an object that the user compiled: all files are theirs
     named = NAMED_INSTRUCTION.search(" ".join(reason))
     if named:  # "unreachable insn 5": the walk has not been there
         return _place_of_instruction(int(named[1]), users)
@@ -111,19 +127,20 @@ def _place_of_source(source: re.Match[str], instruction: int, users: Sequence[So
     text, file, line = source["text"].strip(), source["file"], source["line"]
     if line is None:
         same = [place for place in users if place.text.strip() == text]
-        exact = [place for place in same if place.instruction == instruction]
-        return next(iter(exact or same), None)
-    same = [place for place in users if place.line == int(line) and place.base_name == file]
+    else:
+        same = [place for place in users if place.line == int(line) and place.base_name == file]
     exact = [place for place in same if place.instruction == instruction]
-    if same:
+    if exact or (same and (text or line)):
         return (exact or same)[0]
-    return SourcePlace(instruction, file, int(line), 0, text) if file == USER_FILE else None
+    is_users = file == USER_FILE and line != "0"  # zero: the compiler made it up
+    return SourcePlace(instruction, file, int(line), 0, text) if is_users else None
 
 
 def _place_of_instruction(instruction: int, users: Sequence[SourcePlace]) -> SourcePlace | None:
     """The last record at or before an instruction of the program itself."""
     before = [place for place in users if 0 <= place.instruction <= instruction]
-    return max(before, key=lambda place: place.instruction, default=None)
+    nearest = max(before, key=lambda place: place.instruction, default=None)
+    return nearest if nearest and nearest.line else None
 
 
 def _last_instruction(lines: Sequence[str]) -> int:

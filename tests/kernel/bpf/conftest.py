@@ -22,9 +22,9 @@ def loader():
         yield process
 
 
-def request_for(source, **changes):
-    """A request for the program ``dynmon_ingress`` of `source`, which is C or an object."""
-    raw = compile_c(source) if isinstance(source, str) else source
+def request_for(code, **changes):
+    """A request for the program ``dynmon_ingress`` of `code`, which is C or an object."""
+    raw = compile_c(code) if isinstance(code, str) else code
     facts = {
         "program": "dynmon_ingress",
         "program_type": ProgramType.SCHED_CLS,
@@ -39,8 +39,8 @@ def load(loader):
     """Load C, or an object; what was loaded is closed at the end."""
     loaded = []
 
-    def load_one(source, **changes):
-        loaded.append(loader.load(request_for(source, **changes)))
+    def load_one(code, **changes):
+        loaded.append(loader.load(request_for(code, **changes)))
         return loaded[-1]
 
     yield load_one

@@ -2,14 +2,9 @@
 
 import functools
 import subprocess
+from pathlib import Path
 
-PROLOGUE = """
-#include <linux/bpf.h>
-#include <linux/pkt_cls.h>
-#include <bpf/bpf_helpers.h>
-#define TAG(text) __attribute__((btf_decl_tag(text)))
-char license_text[] SEC("license") = "GPL";
-"""
+PROLOGUE = Path(__file__).with_name("prologue.h")
 
 COUNTER = """
 struct {
@@ -35,10 +30,22 @@ XDP_COUNTER = COUNTER % ("xdp", "XDP_PASS")
 
 @functools.cache
 def compile_c(source, *options):
-    """The object of `source`, which may use libbpf's headers; its own first line is line 1 of ``<stdin>``."""
+    """The object of `source`, given on standard input as the daemon gives it; it may use libbpf's headers."""
     command = ["clang", "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-I/usr/include/x86_64-linux-gnu"]
-    command += ["-I/usr/include/aarch64-linux-gnu", "-Wall", "-Werror", *options, "-c", "-x", "c", "-", "-o", "-"]
-    text = f'{PROLOGUE}\n#line 1 "<stdin>"\n{source}'
-    result = subprocess.run(command, input=text.encode(), capture_output=True, check=False, timeout=60)
+    command += [
+        "-I/usr/include/aarch64-linux-gnu",
+        "-Wall",
+        "-Werror",
+        "-include",
+        str(PROLOGUE),
+        *options,
+        "-c",
+        "-x",
+        "c",
+        "-",
+        "-o",
+        "-",
+    ]
+    result = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=60)
     assert not result.returncode, result.stderr.decode()
     return result.stdout

@@ -87,7 +87,7 @@ def test_an_object_without_constants_takes_them_too(load):
 
 def test_only_the_wished_program_is_loaded(load):
     """Another one that the verifier would refuse does no harm."""
-    loaded = load(PASS + '\nSEC("tc") int broken(struct __sk_buff *ctx) { for (;;) ; return 0; }')
+    loaded = load(PASS + '\nSEC("tc") int broken(struct __sk_buff *ctx) { return *(int *)(long)ctx->data; }')
 
     assert -1 == loaded.program.test_run(FRAME).verdict
 

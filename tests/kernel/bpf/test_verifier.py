@@ -20,24 +20,25 @@ def refused(loader, source):
     return caught.value
 
 
-def test_an_unchecked_lookup_is_found_in_the_user_s_line(loader):
-    """The classic: a value that may be NULL."""
-    error = refused(
-        loader,
-        HASH
-        + """SEC("tc") int dynmon_ingress(struct __sk_buff *ctx)
+UNCHECKED = (
+    HASH
+    + """SEC("tc") int dynmon_ingress(struct __sk_buff *ctx)
 {
 	__u32 key = ctx->len;
 	__u64 *value = bpf_map_lookup_elem(&counts, &key);
 
 	return *value;
 }
-""",
-    )
+"""
+)
+
+
+def test_an_unchecked_lookup_is_found_in_the_user_s_line(loader):
+    """The classic: a value that may be NULL."""
+    error = refused(loader, UNCHECKED)
     (diagnostic,) = error.diagnostics
 
     assert ("egress", 8, "error") == (diagnostic.file, diagnostic.line, diagnostic.severity)
-    assert "return *value;" == diagnostic.source_line.strip()
     assert diagnostic.column > 0
     assert "R0 invalid mem access 'map_value_or_null'" == error.message == diagnostic.message
     assert "the kernel refused the egress code at line 8: R0 invalid mem access 'map_value_or_null'" == str(error)
@@ -46,6 +47,22 @@ def test_an_unchecked_lookup_is_found_in_the_user_s_line(loader):
     fields = error.fields()
     assert ("verify", "egress", "dynmon_ingress") == (fields["stage"], fields["file"], fields["program"])
     assert 8 == fields["diagnostics"][0]["line"]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_line_is_quoted_from_the_user_s_text(loader, newline):
+    """clang does not keep it unless it is told to."""
+    with pytest.raises(VerifierError) as caught:
+        loader.load(request_for(UNCHECKED, source=UNCHECKED.replace("\n", newline)))
+
+    assert "\treturn *value;" == caught.value.diagnostics[0].source_line
+
+
+def test_the_line_is_quoted_from_the_object_when_it_is_there(loader):
+    """With the source embedded by clang."""
+    error = refused(loader, compile_c(UNCHECKED, "-gdwarf-5", "-gembed-source"))
+
+    assert "\treturn *value;" == error.diagnostics[0].source_line
 
 
 def test_a_packet_read_without_a_bounds_check(loader):
@@ -167,6 +184,7 @@ def test_an_object_of_the_user_s_own_shows_the_lines_of_its_files(loader):
     assert 9 == error.diagnostics[0].line
 
 
+OWN_END = SourcePlace(20, "", 0, 0, "")
 PLACES = [
     SourcePlace(0, "/build/<stdin>", 21, 14, "\t__u32 key = ctx->len;"),
     SourcePlace(3, "/usr/include/dialect/map.h", 4, 9, "\treturn bpf_map_lookup_elem(&counts, &key);"),
@@ -174,12 +192,13 @@ PLACES = [
     SourcePlace(9, "/build/<stdin>", 23, 3, "\tvalue->count++;"),
     SourcePlace(12, "/build/<stdin>", 25, 2, "}"),
     SourcePlace(-1, "/build/<stdin>", 31, 5, "\treturn *other;"),
+    OWN_END,
 ]
 FOOTER = "processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n"
 
 
-def from_log(log):
-    error = verifier_error("ingress", "dynmon_ingress", textwrap.dedent(log) + FOOTER, PLACES, "Permission denied")
+def from_log(log, places=PLACES):
+    error = verifier_error("ingress", "dynmon_ingress", textwrap.dedent(log) + FOOTER, places, "Permission denied")
     return error.message, error.diagnostics[0].line
 
 
@@ -220,6 +239,23 @@ def test_the_old_format_in_a_subprogram():
         """
 
     assert ("R0 invalid mem access 'inv'", 31) == from_log(log)
+
+
+def test_the_old_format_without_texts_goes_by_instructions():
+    """Objects whose source is not embedded; in a subprogram the line is then unknown, and not guessed."""
+    silent = [SourcePlace(each.instruction, each.file, each.line, each.column, "") for each in PLACES]
+    log = """\
+        ;
+        9: (79) r1 = *(u64 *)(r0 +0)
+        ;
+        10: (79) r1 = *(u64 *)(r0 +0)
+        R0 invalid mem access 'inv'
+        """
+
+    assert ("R0 invalid mem access 'inv'", 23) == from_log(log, silent)
+    assert ("R0 invalid mem access 'inv'", 0) == from_log(
+        log.replace("9: (", "40: (").replace("10: (", "41: ("), silent
+    )
 
 
 def test_the_new_format_names_file_and_line():
