@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.kernel.dialect.conftest import DROP, PASS, Dialect
-from tests.packets import ethernet, internet_checksum, ipv4, raw, udp, vlan
-from tests.support import needs, run
 
 from dynmon.bpf import LoadedObject, RingBuffer, possible_cpus
 from dynmon.models import Direction, Hook
+from tests.kernel.dialect.conftest import DROP, PASS, Dialect
+from tests.packets import ethernet, internet_checksum, ipv4, raw, udp, vlan
+from tests.support import needs, run
 
 pytestmark = needs("kernel", "clang")
 both_hooks = pytest.mark.parametrize("hook", list(Hook))

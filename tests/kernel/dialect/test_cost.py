@@ -6,11 +6,11 @@ import platform
 from pathlib import Path
 
 import pytest
-from tests.kernel.dialect.conftest import HANDLER, Dialect
-from tests.support import needs, run
 
 from dynmon.bpf import LoadedObject, LoadRequest, ProgramType
 from dynmon.models import Hook
+from tests.kernel.dialect.conftest import HANDLER, Dialect
+from tests.support import needs, run
 
 pytestmark = needs("kernel", "clang")
 SOURCES = Path(__file__).parent / "sources"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kernel.dialect.cases import EVERYTHING, LOADABLE, MAPS_OF_MAPS, OFFERED, OTHERS, PINNED, Case
-from tests.kernel.dialect.conftest import Dialect
-from tests.support import needs, run
 
 import dynmon.compiler
 from dynmon.bpf import VerifierError
 from dynmon.models import Direction, Hook
+from tests.kernel.dialect.cases import EVERYTHING, LOADABLE, MAPS_OF_MAPS, OFFERED, OTHERS, PINNED, Case
+from tests.kernel.dialect.conftest import Dialect
+from tests.support import needs, run
 
 pytestmark = needs("kernel", "clang")
 HEADERS = Path(dynmon.compiler.__file__).parent / "include" / "dynmon"

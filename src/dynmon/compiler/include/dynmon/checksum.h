@@ -70,7 +70,8 @@ static __always_inline int dynmon_csum_difference(u32 old_value, u32 new_value, 
 	}
 }
 
-static __always_inline int dynmon_csum_replace(struct xdp_md *ctx, u32 offset, u32 old_value, u32 new_value, u32 flags)
+static __always_inline int dynmon_csum_replace(struct xdp_md *ctx, u32 offset,
+					       u32 old_value, u32 new_value, u32 flags)
 {
 	__wsum difference;
 	__sum16 *sum = dynmon_at(ctx, offset, sizeof(*sum));
@@ -89,25 +90,29 @@ static __always_inline int dynmon_csum_replace(struct xdp_md *ctx, u32 offset, u
 	return 0;
 }
 
-static __always_inline int pcn_l3_csum_replace(struct xdp_md *ctx, u32 csum_offset, u32 old_value, u32 new_value, u32 flags)
+static __always_inline int pcn_l3_csum_replace(struct xdp_md *ctx, u32 csum_offset,
+					       u32 old_value, u32 new_value, u32 flags)
 {
 	return flags & ~BPF_F_HDR_FIELD_MASK ? -DYNMON_EINVAL :
 		dynmon_csum_replace(ctx, csum_offset, old_value, new_value, flags);
 }
 
-static __always_inline int pcn_l4_csum_replace(struct xdp_md *ctx, u32 csum_offset, u32 old_value, u32 new_value, u32 flags)
+static __always_inline int pcn_l4_csum_replace(struct xdp_md *ctx, u32 csum_offset,
+					       u32 old_value, u32 new_value, u32 flags)
 {
 	return dynmon_csum_replace(ctx, csum_offset, old_value, new_value, flags);
 }
 
 #else
 
-static __always_inline int pcn_l3_csum_replace(struct __sk_buff *ctx, u32 csum_offset, u32 old_value, u32 new_value, u32 flags)
+static __always_inline int pcn_l3_csum_replace(struct __sk_buff *ctx, u32 csum_offset,
+					       u32 old_value, u32 new_value, u32 flags)
 {
 	return bpf_l3_csum_replace(ctx, csum_offset, old_value, new_value, flags);
 }
 
-static __always_inline int pcn_l4_csum_replace(struct __sk_buff *ctx, u32 csum_offset, u32 old_value, u32 new_value, u32 flags)
+static __always_inline int pcn_l4_csum_replace(struct __sk_buff *ctx, u32 csum_offset,
+					       u32 old_value, u32 new_value, u32 flags)
 {
 	return bpf_l4_csum_replace(ctx, csum_offset, old_value, new_value, flags);
 }
@@ -119,9 +124,11 @@ static __always_inline int bpf_l3_csum_replace_(void *ctx, u64 offset, u64 old_v
 {
 	switch (flags & BPF_F_HDR_FIELD_MASK) {
 	case 2:
-		return pcn_l3_csum_replace(ctx, offset, bpf_htons((__u16)old_value), bpf_htons((__u16)new_value), flags);
+		return pcn_l3_csum_replace(ctx, offset, bpf_htons((__u16)old_value),
+					   bpf_htons((__u16)new_value), flags);
 	case 4:
-		return pcn_l3_csum_replace(ctx, offset, bpf_htonl((__u32)old_value), bpf_htonl((__u32)new_value), flags);
+		return pcn_l3_csum_replace(ctx, offset, bpf_htonl((__u32)old_value),
+					   bpf_htonl((__u32)new_value), flags);
 	default:
 		return -DYNMON_EINVAL;
 	}
@@ -131,9 +138,11 @@ static __always_inline int bpf_l4_csum_replace_(void *ctx, u64 offset, u64 old_v
 {
 	switch (flags & BPF_F_HDR_FIELD_MASK) {
 	case 2:
-		return pcn_l4_csum_replace(ctx, offset, bpf_htons((__u16)old_value), bpf_htons((__u16)new_value), flags);
+		return pcn_l4_csum_replace(ctx, offset, bpf_htons((__u16)old_value),
+					   bpf_htons((__u16)new_value), flags);
 	case 4:
-		return pcn_l4_csum_replace(ctx, offset, bpf_htonl((__u32)old_value), bpf_htonl((__u32)new_value), flags);
+		return pcn_l4_csum_replace(ctx, offset, bpf_htonl((__u32)old_value),
+					   bpf_htonl((__u32)new_value), flags);
 	default:
 		return -DYNMON_EINVAL;
 	}
