@@ -51,7 +51,7 @@ def send_message(
     for start in range(0, len(fds), CHUNK):
         deadline.limit(channel)
         socket.send_fds(channel, [b"f"], list(fds[start : start + CHUNK]))
-    for part in (text, blob):
+    for part in filter(None, (text, blob)):
         deadline.limit(channel)
         channel.sendall(part)
 

@@ -61,7 +61,7 @@ class Elf:
         try:
             sections = _sections(raw)
             return cls(sections, _symbols(sections))
-        except (struct.error, IndexError) as error:
+        except (struct.error, IndexError, OverflowError) as error:
             raise ValueError(f"the ELF object is damaged: {error}") from error
 
     def section(self, name: str) -> Section | None:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dynmon.bpf import _syscall
-from dynmon.bpf.channel import Deadline, receive_message, send_message
+from dynmon.bpf.channel import MAX_BLOB, Deadline, receive_message, send_message
 from dynmon.bpf.errors import LoaderDied, LoadError, OpenError
 from dynmon.bpf.kinds import ProgramType
 from dynmon.bpf.map import BpfMap
@@ -99,6 +99,8 @@ class Loader:
             VerifierError: The kernel refuses the program.
             LoaderDied: The process that tried died or took too long.
         """
+        if len(request.object) > MAX_BLOB:
+            raise OpenError(request.file, f"the object is larger than {MAX_BLOB >> 20} MiB")
         deadline = Deadline(self.timeout_seconds + GRACE_SECONDS)
         try:
             with self._connect() as channel:
@@ -115,7 +117,7 @@ class Loader:
                 _syscall.close_all(fds)
                 raise _refusal(request, answer, blob)
             return _loaded(request, answer, fds)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, OSError) as error:
             raise LoaderDied(request.file, "the loader's answer makes no sense") from error
 
     def close(self) -> None:

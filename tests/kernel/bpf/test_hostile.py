@@ -1,0 +1,89 @@
+"""Damaged objects: whatever they do to libbpf, the process that asked for the load goes on."""
+
+import random
+
+import pytest
+
+from dynmon.bpf import OpenError
+from dynmon.bpf.elf import Elf
+from dynmon.bpf.source_lines import source_lines, variable_tags
+from dynmon.errors import InjectionError
+from tests.kernel.bpf.conftest import request_for
+from tests.kernel.bpf.objects import TC_COUNTER, compile_c
+
+MUTANTS = 300
+RICH = (
+    """
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, __u32); __type(value, __u64); }
+table SEC(".maps") TAG("dynmon:predefined") TAG("dynmon:shared");
+const volatile __u32 dynmon_cube_id;
+__u64 seen;
+static __attribute__((noinline)) int helper(__u32 key) { seen++; return !bpf_map_lookup_elem(&table, &key); }
+SEC("tc/other") int other(struct __sk_buff *ctx) { return helper(ctx->len) + dynmon_cube_id; }
+"""
+    + TC_COUNTER
+)
+
+
+def mutants(raw, seed):
+    """Objects with some bytes changed, cut off, or moved; the same ones in every run."""
+    dice = random.Random(seed)
+    for number in range(MUTANTS):
+        mutant = bytearray(raw)
+        for _ in range(dice.choice([1, 1, 2, 8, 64])):
+            mutant[dice.randrange(len(mutant))] = dice.choice([0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)])
+        if number % 10 == 0:
+            del mutant[dice.randrange(len(mutant)) :]
+        if number % 10 == 1:  # the section headers, at the end
+            place = len(mutant) - dice.randrange(1, 1200)
+            mutant[place : place + 4] = dice.randbytes(4)
+        yield bytes(mutant)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_mutated_objects_fail_alone(loader):
+    """Each loads or is refused with a reason; the server is the same afterwards, and loads what is good."""
+    server, outcomes = loader.server_pid, {}
+    for mutant in mutants(compile_c(RICH), 1):
+        try:
+            with loader.load(request_for(mutant, constants={"dynmon_cube_id": 3}, memory_bytes=1 << 24)):
+                outcome = "loaded"
+        except InjectionError as error:
+            outcome = type(error).__name__
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+
+    assert MUTANTS == sum(outcomes.values())
+    assert outcomes["loaded"]
+    assert outcomes["OpenError"]
+    assert server == loader.server_pid
+    with loader.load(request_for(TC_COUNTER)) as loaded:
+        assert -1 == loaded.program.test_run(bytes(60)).verdict
+
+
+def test_our_own_reader_refuses_damage_with_value_error_alone():
+    """It runs in the loader's child, where any other error would count as its death."""
+    refused = 0
+    for mutant in mutants(compile_c(RICH), 2):
+        try:
+            elf = Elf.parse(mutant)
+            variable_tags(elf.section(".BTF").content if elf.section(".BTF") else b"")
+            elf.names_used_by("dynmon_ingress")
+            source_lines(elf, {"tc", ".text"})
+        except ValueError:
+            refused += 1
+
+    assert 0 < refused < MUTANTS
+
+
+def test_an_object_that_claims_to_be_enormous_is_refused(loader):
+    """Sizes in its headers are believed by nobody."""
+    raw = bytearray(compile_c(TC_COUNTER))
+    raw[60:62] = b"\xff\xff"  # the number of sections
+    with pytest.raises(InjectionError):
+        loader.load(request_for(bytes(raw)))
+
+
+def test_an_object_too_large_for_a_message_is_refused_here(loader):
+    """Not by the death of a process."""
+    with pytest.raises(OpenError, match="larger than 64 MiB"):
+        loader.load(request_for(bytes(65 << 20)))
