@@ -44,10 +44,10 @@ format: setup-dev ## format the code
 	$(PYTHON) -m ruff check --fix .
 
 bench: setup-dev ## measure, both sides in one run
-	scripts/isolated $(PYTHON) -m benchmarks
+	$(PYTHON) -m benchmarks
 
-examples: setup ## pack the JSON of every example from its C file
-	for folder in examples/*/; do .venv/bin/dynmon pack $$folder > examples/$$(basename $$folder).json || exit 1; done
+examples: setup ## make the JSON of every example from its folder
+	$(PYTHON) examples/build.py
 
 clean: ## remove what was built
 	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

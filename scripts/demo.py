@@ -78,7 +78,9 @@ def join_two_hosts() -> None:
 def start(parts: ExitStack, state_dir: str) -> str:
     """Start the daemon and the traffic; returns the daemon's address once it listens."""
     daemon = parts.enter_context(
-        background(BIN / "dynmond", "--port", "0", "--state-dir", state_dir, stdout=subprocess.PIPE)
+        background(
+            BIN / "dynmond", "--port", "0", "--loglevel", "warn", "--state-dir", state_dir, stdout=subprocess.PIPE
+        )
     )
     watchdog = signal.alarm(int(START_SECONDS))
     assert daemon.stdout is not None
@@ -128,9 +130,11 @@ def show(url: str, seconds: float | None) -> None:
                 time.sleep(REFRESH_SECONDS)
                 live.update(picture(client), refresh=True)
         packets = sum(
-            reading["value"][0] for reading in client.metrics(CUBE, "ingress") if reading["name"].endswith("packets_total")
+            reading["value"][0]
+            for reading in client.metrics(CUBE, "ingress")
+            if reading["name"].endswith("packets_total")
         )
-    print(f"{packets} packets were counted on {HOST}.")
+    print(f"\n{packets} packets were counted on {HOST}.")
     if not packets:
         sys.exit("demo: no packet was counted")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import fcntl
 import logging
 import os
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -45,9 +47,7 @@ class AlreadyRunning(DynmonError):
     """Another daemon uses the same state directory."""
 
     def __init__(self, state_dir: Path) -> None:
-        super().__init__(
-            f"another dynmond uses the state directory {state_dir}; give this one its own with --state-dir"
-        )
+        super().__init__(f"another dynmond uses {state_dir}; give this one a directory of its own with --state-dir")
         self.state_dir = state_dir
 
 
@@ -56,7 +56,15 @@ class CannotStart(DynmonError):
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says in one line when and where it listens."""
+    """uvicorn that says in one line when and where it listens, and sleeps when there is nothing to do.
+
+    uvicorn wakes up ten times a second to see whether it should exit and what time it is; here a signal wakes it.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._exit_wanted = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Listen, then say so."""
@@ -66,6 +74,18 @@ class Server(uvicorn.Server):
                 address, port = listening.getsockname()[:2]
                 host = f"[{address}]" if ":" in address else address
                 print(f"dynmond {__version__} listens on http://{host}:{port}/polycube/v1/", flush=True)
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        self._loop = asyncio.get_running_loop()
+        if not self.should_exit:
+            await self._exit_wanted.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal asks for the end; the second one does not wait for requests under way."""
+        super().handle_exit(sig, frame)
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._exit_wanted.set)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
@@ -146,9 +166,12 @@ def listen(address: str, port: int) -> socket.socket:
     """
     try:
         family, _, _, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(target, family=family)
+        listening = socket.create_server(target, family=family)
     except OSError as error:
         raise CannotStart(f"cannot listen on {address} port {port}: {error.strerror}") from error
+    # Connections inherit it. asyncio would set it, but not on sockets made with protocol 0 as this one is.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def run(settings: Settings) -> int:
@@ -169,12 +192,12 @@ def run(settings: Settings) -> int:
 
 
 @contextmanager
-def shutdown_signals(server: uvicorn.Server) -> Iterator[None]:
+def shutdown_signals(server: Server) -> Iterator[None]:
     """Let signals end the server in order, also those that come while cubes are still being taken down."""
 
-    def stop(number: int, _frame: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         _log.info("%s: shutting down", signal.Signals(number).name)
-        server.should_exit = True
+        server.handle_exit(number, frame)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
 import h11
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dynmon.settings import Settings
@@ -68,6 +70,25 @@ class HeadTimeoutProtocol(H11Protocol):
         self.transport.close()
 
 
+class DateMiddleware:
+    """Say when an answer was made (RFC 9110, section 6.6.1).
+
+    uvicorn can, but takes the time from a clock that it wakes up for, requests or not.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = (b"date", formatdate(usegmt=True).encode())
+                message = {**message, "headers": [date, *message.get("headers", ())]}
+            await send(message)
+
+        await self.app(scope, receive, send_dated)
+
+
 def _timeout_answer(seconds: float) -> bytes:
     status = HTTPStatus.REQUEST_TIMEOUT
     body = json.dumps(
@@ -104,9 +125,10 @@ def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.C
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "date_header": False,  # see DateMiddleware
         "proxy_headers": False,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_SECONDS,
         "limit_concurrency": MAX_CONNECTIONS,
     }
-    return uvicorn.Config(app, **{**defaults, **options})
+    return uvicorn.Config(DateMiddleware(app), **{**defaults, **options})
