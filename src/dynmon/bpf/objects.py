@@ -9,6 +9,7 @@ import ctypes
 import errno
 import mmap
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,10 @@ LOG_TAIL_BYTES = 256 << 10
 TAG_PREFIX = "dynmon:"
 PREDEFINED = "dynmon:predefined"
 EXTERN = "dynmon:extern"
-PINNED = "dynmon:pinned:"
+# The macros leave where a map is pinned, and which map is the pattern of a map's inner maps.
+PINNED = re.compile(r"dynmon:[a-z_]+:(.*)")
+INNER = re.compile(r"dynmon:(?:array|hash)_of_maps\$(\w+)")
+INNER_REFERENCE_BYTES = 4
 
 CONSTANTS = ".rodata"
 HIDDEN = (CONSTANTS, ".kconfig")  # made by libbpf, of no use to anybody who reads maps
@@ -66,6 +70,7 @@ class Map:
     key_size: int
     value_size: int
     max_entries: int
+    flags: int
     key_type_id: int
     value_type_id: int
     is_reused: bool = False
@@ -107,6 +112,8 @@ def load_object(raw: bytes, wish: Wish, messages: list[str]) -> Loaded:
         _prepare_map(each, wish, used)
     _set_constants(maps, elf, wish.constants)
     _check_memory(maps, wish.memory_bytes)
+    for each in maps:
+        _give_pattern(each, maps)
     log = _LogBuffer(program)
     try:
         _libbpf.object_load(handle)
@@ -161,6 +168,7 @@ def _declared(handle: int, tags: Mapping[str, tuple[str, ...]]) -> Map:
         key_size=_libbpf.map_key_size(handle),
         value_size=_libbpf.map_value_size(handle),
         max_entries=_libbpf.map_max_entries(handle),
+        flags=_libbpf.map_flags(handle),
         key_type_id=_libbpf.map_key_type(handle),
         value_type_id=_libbpf.map_value_type(handle),
     )
@@ -191,8 +199,31 @@ def _replacement(declared: Map, wish: Wish) -> int | None:
         if declared.name not in wish.offers:
             raise Refusal("open", f"reference to undefined table {declared.name!r}")
         return wish.offers[declared.name]
-    path = next((tag.removeprefix(PINNED) for tag in declared.tags if tag.startswith(PINNED)), None)
+    path = _in_tags(PINNED, declared)
     return None if path is None else _pinned(declared.name, path)
+
+
+def _in_tags(pattern: re.Pattern[str], declared: Map) -> str | None:
+    return next((found[1] for tag in declared.tags if (found := pattern.fullmatch(tag))), None)
+
+
+def _give_pattern(outer: Map, maps: list[Map]) -> None:
+    """A map of maps is made with a map to compare with; the kernel keeps its shape, so it may go with this process."""
+    name = _in_tags(INNER, outer)
+    if name is None or outer.is_reused:
+        return
+    inner = next((each for each in maps if each.name == name), None)
+    if inner is None:
+        raise Refusal("open", f"map {outer.name!r} holds maps like {name!r}, which is not declared")
+    if outer.value_size != INNER_REFERENCE_BYTES:
+        raise Refusal("open", f"map {outer.name!r} holds maps, so its values must have {INNER_REFERENCE_BYTES} bytes")
+    try:
+        pattern = _syscall.map_create(
+            inner.map_type, inner.key_size, inner.value_size, inner.max_entries, inner.flags, inner.name
+        )
+        _libbpf.map_set_inner_fd(outer.handle, pattern)
+    except OSError as error:
+        raise Refusal("load", f"map {name!r} cannot be inside of {outer.name!r}: {error.strerror}") from error
 
 
 def _pinned(name: str, path: str) -> int:

@@ -137,6 +137,7 @@ OFFERED = [
 ]
 PINNED = [
     Case("BPF_TABLE_PINNED-6", 'BPF_TABLE_PINNED("hash", int, u64, M, 8, "{pin}");', LOOKUP),
+    Case("BPF_TABLE-pinned", 'BPF_TABLE("hash:{pin}", int, u64, M, 8);', LOOKUP),
     Case("BPF_TABLE_PINNED-7", 'BPF_TABLE_PINNED("hash", int, u64, M, 8, "{pin}", 0);', LOOKUP),
     Case("BPF_QUEUESTACK_PINNED", 'BPF_QUEUESTACK_PINNED("queue", M, u64, 8, 0, "{pin}");', "M.pop(&value);"),
     Case("BPF_XSKMAP-3", 'BPF_XSKMAP(M, 8, "{pin}");', "return M.redirect_map(0, 0);", XDP),

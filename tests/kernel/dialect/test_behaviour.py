@@ -478,7 +478,11 @@ def _outcome(loaded: LoadedObject, packet: bytes) -> tuple[int, bytes]:
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        *((f"bpf_log2l({value}UL + zero)", value.bit_length()) for value in (0, 1, 2, 3, 4, 255, 256, 1 << 40)),
+        *((f"bpf_log2l({value}UL + zero)", max(value, 1).bit_length()) for value in (0, 1, 2, 3, 4, 255, 256, 1 << 40)),
+        *(
+            (f"bpf_log2({value}U + zero)", max(value, 1).bit_length() - 1)
+            for value in (0, 1, 2, 3, 4, 255, 256, 1 << 31)
+        ),
         ("bpf_htonll(0x0102030405060708ULL + zero)", 0x0807060504030201),
         ("(u64)(bpf_hton128((unsigned __int128)0x0102 + zero) >> 112)", 0x0201),
         ("MASK(12)", 0xFFF),

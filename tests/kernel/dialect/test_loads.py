@@ -76,7 +76,6 @@ def test_pinned_map_is_found(dialect: Dialect, case: Case, hook: Hook, pin: Path
     assert "PINNED" in run("bpftool", "map", "show", "id", str(loaded.maps["M"].info.id))
 
 
-@pytest.mark.xfail(strict=True, reason="the loader makes no pattern for inner maps: dynmon:array_of_maps$INNER")
 @on_hooks(MAPS_OF_MAPS)
 def test_map_of_maps_loads(dialect: Dialect, case: Case, hook: Hook) -> None:
     """The inner map is the pattern of what the outer one holds."""

@@ -66,8 +66,8 @@ static __always_inline unsigned __int128 dynmon_swap128(unsigned __int128 value)
 	((bits) < 128 ? ((unsigned __int128)1 << (bits)) - 1 : ~(unsigned __int128)0)
 #define lock_xadd(pointer, value) ((void)__sync_fetch_and_add(pointer, value))
 
-/* The number of bits of a value: 0 and 1 give 0 and 1, 2 and 3 give 2, 4 to 7 give 3. */
-static __always_inline unsigned int bpf_log2l(unsigned long value)
+/* The logarithm to base 2, rounded down; 0 for 0. */
+static __always_inline unsigned int dynmon_log2(unsigned long value)
 {
 	unsigned int bits = 0;
 
@@ -91,12 +91,18 @@ static __always_inline unsigned int bpf_log2l(unsigned long value)
 		value >>= 2;
 		bits += 2;
 	}
-	return bits + (value >> 1) + (bits || value);
+	return bits + (value >> 1);
 }
 
 static __always_inline unsigned int bpf_log2(unsigned int value)
 {
-	return bpf_log2l(value);
+	return dynmon_log2(value);
+}
+
+/* One more than the logarithm: the slot of a histogram, in which 0 and 1 share the first. */
+static __always_inline unsigned int bpf_log2l(unsigned long value)
+{
+	return dynmon_log2(value) + 1;
 }
 
 /* The original's form takes a string and its arguments, libbpf's the size of the string too. */
