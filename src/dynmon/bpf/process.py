@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 START = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main(3)"
 SOCKET_FD = 3
+PATIENCE_SECONDS = 5.0
 
 
 class Companion:
@@ -41,9 +44,15 @@ class Companion:
             os.close(nothing)
 
     def close(self) -> None:
-        """Let the process end, and wait for it."""
+        """Let the process end, and wait for it; one that cannot end is killed."""
         self.channel.close()
         try:
+            handle = os.pidfd_open(self.pid)
+            try:
+                if not select.select([handle], [], [], PATIENCE_SECONDS)[0]:
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            finally:
+                os.close(handle)
             os.waitpid(self.pid, 0)
-        except ChildProcessError:  # somebody else's wait for any child was first
+        except (ProcessLookupError, ChildProcessError):  # somebody else's wait for any child was first
             return

@@ -1,9 +1,10 @@
 """clsact as a guest: what others have on an interface stays, what is ours goes."""
 
+import json
 import os
-import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -117,35 +118,47 @@ loaded = loader.load(request_for(TC_COUNTER))
 index = socket.if_nametoindex(sys.argv[1])
 links = [attach_tc(loaded.program, index, each, interface_name=sys.argv[1]) for each in Direction]
 links[0].update(loaded.program)
-print(loader.server_pid, flush=True)
+print(loader.server_pid, *(link.id for link in links if link.id), flush=True)
 signal.pause()
 """
+
+
+def existing_links():
+    return {link["id"] for link in json.loads(run("bpftool", "-j", "link", "show"))}
+
+
+@contextmanager
+def orphan(repository, interface, without):
+    """A process with programs on `interface`, killed at the end of the block: its loader, and the ids of its links."""
+    environment = {**os.environ, "DYNMON_WITHOUT": without, "PYTHONPATH": str(repository)}
+    command = [sys.executable, "-c", ORPHAN, interface]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            server, *links = map(int, process.stdout.readline().split())
+            yield server, set(links)
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("without", ["", "tcx"])
 def test_nothing_is_left_of_a_killed_process(veth, repository, without):
     """After kill -9: no filter, no qdisc, no link, no loader."""
-    environment = {**os.environ, "DYNMON_WITHOUT": without, "PYTHONPATH": str(repository)}
-    command = [sys.executable, "-c", ORPHAN, veth.host]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as orphan:
-        server = int(orphan.stdout.readline())
+    with orphan(repository, veth.host, without) as (server, links):
         assert ("clsact" in qdiscs(veth.host)) == (without == "tcx")
-        orphan.send_signal(signal.SIGKILL)
+        assert links <= existing_links()
+        assert bool(links) != (without == "tcx")
 
     wait_until(lambda: "clsact" not in qdiscs(veth.host), "the qdisc to go")
     wait_until(lambda: not Path(f"/proc/{server}").exists(), "the loader to end")
-    assert not run("bpftool", "link", "show").count(f"{veth.host}(")
+    wait_until(lambda: not links & existing_links(), "the links to go")
 
 
 def test_a_foreign_filter_survives_our_being_killed(veth, foreign, repository):
     """What the guard removes is ours alone."""
-    environment = {**os.environ, "DYNMON_WITHOUT": "tcx", "PYTHONPATH": str(repository)}
-    command = [sys.executable, "-c", ORPHAN, veth.host]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as orphan:
-        orphan.stdout.readline()
+    with orphan(repository, veth.host, "tcx"):
         add_filter(veth.host, "ingress", "prio", "7")
-        orphan.send_signal(signal.SIGKILL)
+        assert "0x64796e6d" in filters(veth.host, "ingress")
 
     wait_until(lambda: "0x64796e6d" not in filters(veth.host, "ingress"), "our filter to go")
+    wait_until(lambda: "0x64796e6d" not in filters(veth.host, "egress"), "our other filter to go")
     assert f"id {foreign.program.id} " in filters(veth.host, "ingress")
-    assert "0x64796e6d" not in filters(veth.host, "egress")

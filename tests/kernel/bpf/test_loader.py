@@ -458,3 +458,14 @@ def test_the_loader_s_process_is_small_and_its_import_light(loader):
     assert "libbpf" in mapped
     assert "numpy" not in mapped
     assert "pydantic" not in mapped
+
+
+def test_a_loader_that_cannot_end_is_killed(monkeypatch):
+    """Closing waits for it, but not for ever."""
+    monkeypatch.setattr("dynmon.bpf.process.PATIENCE_SECONDS", 0.2)
+    loader = Loader()
+    pid = loader.server_pid
+    os.kill(pid, signal.SIGSTOP)
+    loader.close()
+
+    assert not Path(f"/proc/{pid}").exists()
