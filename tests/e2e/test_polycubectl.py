@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.packets import ethernet, ipv4, udp
 
 from dynmon import __version__
 from dynmon.client import normalised_url
+from tests.packets import ethernet, ipv4, udp
 
 BIN = Path(sys.executable).parent
 FRAME = ethernet(ipv4(udp(dport=9)))

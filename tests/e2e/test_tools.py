@@ -8,9 +8,9 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from tests.packets import ethernet, ipv4, udp
 
 from dynmon.client import ApiError
+from tests.packets import ethernet, ipv4, udp
 
 FRAME = ethernet(ipv4(udp(dport=9)))
 PASS = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md) { return RX_OK; }\n"

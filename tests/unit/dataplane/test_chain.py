@@ -53,7 +53,7 @@ def test_a_neighbour_must_be_there(place):
 
 @pytest.mark.parametrize(("direction", "expected"), [(Direction.INGRESS, "c"), (Direction.EGRESS, "a")])
 def test_the_successor_is_the_next_that_has_code(direction, expected):
-    """Received packets go up the chain, sent packets down; cubes without code in that direction have no program there."""
+    """Received packets go up the chain, sent ones down; cubes without code for a direction have no program there."""
     names = {"a": "a", "b": None, "m": None, "d": None, "c": "c"}
     chain = Chain("veth1")
     chain.members = [Cube(name, {direction: link} if link else {}) for name, link in names.items()]

@@ -51,7 +51,7 @@ def test_the_wire_form_has_the_documented_key_order():
         ({"ingress-path": {"name": "x"}}, "ingress-path.code", "is required"),
         ({"ingress-path": {"code": 7}}, "ingress-path.code", "must be a string"),
         ({"ingress_path": PATH}, "ingress_path", "is not a known key"),
-        (metric(**{"map_name": "X"}), "ingress-path.metric-configs[0].map_name", "is not a known key"),
+        (metric(map_name="X"), "ingress-path.metric-configs[0].map_name", "is not a known key"),
         (metric(**{"map-name": ""}), "ingress-path.metric-configs[0].map-name", "at least 1 character"),
         (metric(name="a/b"), "ingress-path.metric-configs[0].name", "part of a URL"),
         (
@@ -131,7 +131,7 @@ def test_names_that_no_cube_can_have(name):
     "pair", [("position", "before"), ("position", "after"), ("before", "after")], ids=lambda pair: "+".join(pair)
 )
 def test_a_place_in_the_chain_is_given_one_way(pair):
-    data = {"cube": "a", "port": "b", **{key: "last" for key in pair}}
+    data = {"cube": "a", "port": "b", **dict.fromkeys(pair, "last")}
     with pytest.raises(InvalidInputError, match=f"{pair[0]} and {pair[1]} cannot be used together"):
         validate_document(AttachRequest, data, "attach")
 
