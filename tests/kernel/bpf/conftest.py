@@ -13,7 +13,7 @@ def pytest_collection_modifyitems(items):
     """All of these load code into the kernel."""
     for item in items:
         if "tests/kernel/bpf" in str(item.path):
-            item.add_marker(needs("kernel", "clang"))
+            item.add_marker(needs("kernel", "clang", "bpftool"))
 
 
 @pytest.fixture(scope="session")
