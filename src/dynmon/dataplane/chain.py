@@ -57,10 +57,14 @@ class Chain:
         return 0 if request.position == "first" else len(self.members)
 
     def successor(self, member: Member, direction: Direction) -> Link | None:
-        """The link whose program runs next after that of `member`, None when `member` runs last of ours."""
+        """The link at tc whose program runs next after that of `member`, None when `member` runs last of ours.
+
+        Programs at XDP run before all of those anyway.
+        """
         running_order = self.members if direction is Direction.INGRESS else self.members[::-1]
         behind = running_order[running_order.index(member) + 1 :]
-        return next((link for other in behind if (link := other.link(direction))), None)
+        links = (other.link(direction) for other in behind)
+        return next((link for link in links if link and link.kind != "xdp"), None)
 
     def _index_of(self, name: str) -> int:
         names = [member.name for member in self.members]

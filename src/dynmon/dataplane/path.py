@@ -54,7 +54,7 @@ class Foundry:
             InjectionError: The code does not compile, does not load or is refused by the verifier.
         """
         artifact = self.compiler.compile(config.code, placement.direction, placement.hook)
-        loaded = self._load(artifact, placement, {}, {**self.public_maps.offers(), **offers})
+        loaded = self._load(config, artifact, placement, {}, {**self.public_maps.offers(), **offers})
         return LoadedPath(config, placement, artifact, loaded)
 
     def rebuild(self, path: LoadedPath, placement: Placement) -> LoadedPath:
@@ -64,11 +64,16 @@ class Foundry:
             InjectionError: The kernel refused what it took before, for want of memory for instance.
         """
         kept = {name: bpf_map.fd for name, bpf_map in path.maps.items() if ".rodata" not in name}
-        loaded = self._load(path.artifact, placement, kept, kept)
+        loaded = self._load(path.config, path.artifact, placement, kept, kept)
         return LoadedPath(path.config, placement, path.artifact, loaded)
 
     def _load(
-        self, artifact: Artifact, placement: Placement, reuse: Mapping[str, int], offers: Mapping[str, int]
+        self,
+        config: PathConfig,
+        artifact: Artifact,
+        placement: Placement,
+        reuse: Mapping[str, int],
+        offers: Mapping[str, int],
     ) -> LoadedObject:
         return self.loader.load(
             LoadRequest(
@@ -76,6 +81,7 @@ class Foundry:
                 program=artifact.program,
                 program_type=PROGRAM_TYPES[placement.hook],
                 file=placement.direction.value,
+                source=config.code,
                 constants=placement.constants(),
                 reuse={**reuse, LOG_MAP: self.log.map_fd},
                 offers=offers,

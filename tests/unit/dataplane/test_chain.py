@@ -51,18 +51,32 @@ def test_a_neighbour_must_be_there(place):
         Chain("veth1").index_for(request("a", **{place: "x"}))
 
 
+@dataclass(frozen=True)
+class Held:
+    name: str
+    kind: str = "tcx"
+
+
 @pytest.mark.parametrize(("direction", "expected"), [(Direction.INGRESS, "c"), (Direction.EGRESS, "a")])
 def test_the_successor_is_the_next_that_has_code(direction, expected):
     """Received packets go up the chain, sent ones down; cubes without code for a direction have no program there."""
-    names = {"a": "a", "b": None, "m": None, "d": None, "c": "c"}
     chain = Chain("veth1")
-    chain.members = [Cube(name, {direction: link} if link else {}) for name, link in names.items()]
+    chain.members = [Cube(name, {direction: Held(name)} if name in "ac" else {}) for name in "abmdc"]
 
-    assert expected == chain.successor(chain.members[2], direction)
+    assert expected == chain.successor(chain.members[2], direction).name
+
+
+def test_a_program_at_xdp_is_no_successor():
+    """It runs before everything at tc, wherever it is in the chain."""
+    chain = Chain("veth1")
+    held = [None, Held("x", "xdp"), Held("t")]
+    chain.members = [Cube(str(link), {Direction.INGRESS: link} if link else {}) for link in held]
+
+    assert "t" == chain.successor(chain.members[0], Direction.INGRESS).name
 
 
 def test_the_last_one_has_no_successor():
     chain = Chain("veth1")
-    chain.members = [Cube("a", {Direction.INGRESS: "a"}), Cube("m")]
+    chain.members = [Cube("a", {Direction.INGRESS: Held("a")}), Cube("m")]
 
     assert chain.successor(chain.members[1], Direction.INGRESS) is None
