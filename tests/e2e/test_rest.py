@@ -174,7 +174,7 @@ def test_objects_end_with_their_links(dm: httpx.Client, path: str, keys: list[st
         ("/dynmon/nobody/uuid", "cube 'nobody' does not exist"),
         ("/dynmon/a%2Fb", "cube 'a%2Fb' does not exist"),
         ("/dynmon/dm/nothing", "there is no resource at '/polycube/v1/dynmon/dm/nothing'"),
-        ("/nobody/metrics", "there is no resource at '/polycube/v1/nobody/metrics'"),
+        ("/nobody/metrics", "there is no cube 'nobody'"),
         (f"/dynmon/dm/{CONFIG}/metric-configs/x", f"cube 'dm' has no '{CONFIG}/metric-configs/x'"),
         ("/dynmon/dm/metrics/ingress-metrics/x/value", "cube 'dm' has no ingress metric 'x'; it has: packets_total"),
         ("/services/bridge", "service 'bridge' does not exist; there is: dynmon"),

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from dynmon.api.responses import JsonResponse
+from dynmon.api.responses import BASE, JsonResponse
 from dynmon.errors import (
     ConflictError,
     DynmonError,
@@ -23,6 +23,7 @@ from dynmon.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from dynmon.models.cube import RESERVED_CUBE_NAMES
 
 STATUSES: tuple[tuple[type[DynmonError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.BAD_REQUEST),
@@ -96,7 +97,7 @@ def _for_dynmon_error(request: Request, error: Exception) -> Response:
 def _for_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return problem(404, f"there is no resource at {request.scope['path']!r}")
+        return problem(404, _nothing_at(request.scope["path"]))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = allowed_methods(request.app, request)
         return problem(
@@ -106,6 +107,13 @@ def _for_http_exception(request: Request, error: Exception) -> Response:
             {"Allow": ", ".join(allowed)},
         )
     return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+def _nothing_at(path: str) -> str:
+    # A first word that is none of the API's is the short form of a cube, so that is what the client looked for.
+    word = path.removeprefix(f"{BASE}/").partition("/")[0]
+    is_cube_word = path.startswith(f"{BASE}/") and word not in RESERVED_CUBE_NAMES
+    return f"there is no cube {word!r}" if is_cube_word else f"there is no resource at {path!r}"
 
 
 def _for_anything_else(request: Request, error: Exception) -> Response:

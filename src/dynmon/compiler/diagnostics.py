@@ -51,8 +51,10 @@ class CompileError(InjectionError):
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         errors = [finding for finding in diagnostics if finding.severity == "error"] or list(diagnostics)
+        first = errors[0]
+        place = f" at line {first.line}" if first.line else ""
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        super().__init__(f"compile {errors[0]}{more}")
+        super().__init__(f"the {first.file} code does not compile{place}: {first.message}{more}")
         self.diagnostics = tuple(diagnostics)
 
     def fields(self) -> Mapping[str, Any]:

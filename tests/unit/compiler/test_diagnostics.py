@@ -103,7 +103,7 @@ def test_error_without_a_place() -> None:
 def test_compile_error_says_the_first_and_carries_all() -> None:
     error = CompileError(parse("<stdin>:1:1: warning: w\n<stdin>:2:3: error: a\n<stdin>:3:1: error: b\n"))
 
-    assert "compile egress:2:3: error: a (and 1 more)" == str(error)
+    assert "the egress code does not compile at line 2: a (and 1 more)" == str(error)
     assert "compile" == error.fields()["stage"]
     assert [2, 3, 1] == [item["line"] for item in error.fields()["diagnostics"]]
     assert {"file", "line", "column", "severity", "message", "source-line"} == set(error.fields()["diagnostics"][0])
