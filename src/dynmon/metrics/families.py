@@ -41,7 +41,8 @@ def families_of(metrics: Sequence[BoundMetric], *, drain: bool = False, cube: st
 
     Without `cube`, samples have the user's own labels; only a name that both directions use gets the label
     ``direction``. With it, for an exposition of many cubes, every sample has ``cube`` and ``direction``: labels
-    must not come and go with other cubes. Nothing is drained unless `drain` says so, and then as a read would.
+    must not come and go with other cubes. `drain` allows to empty queues and stacks, which cannot be read otherwise;
+    no other map is emptied, whatever its options say: a counter must not fall because somebody looked at it.
     """
     exported = [metric for metric in metrics if metric.config.open_metrics_metadata]
     names = [(family_name(metric), metric.direction) for metric in exported]
@@ -81,7 +82,7 @@ def _family_of(metric: BoundMetric, labels: list[tuple[str, str]], place: str, *
     entries = None
     if reason is None:
         try:
-            entries = entries_of(metric, drain=drain)
+            entries = entries_of(metric, drain=drain and metric.bpf_map.info.map_type in QUEUES)
         except DynmonError as error:
             reason = f"its map could not be read: {error}"
     if reason is not None or entries is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,10 +193,24 @@ def test_the_headers_are_copied_once_and_readable_by_clang_alone(folder: Path) -
     assert not list(folder.parent.glob(".headers-*"))
 
 
-def test_an_unprivileged_caller_is_confined_too(secret: Path) -> None:
+@pytest.fixture
+def open_repository(repository: Path) -> Iterator[Path]:
+    """The project where every user can get at it, also when it lies in somebody's home."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        run("mount", "--bind", str(repository), folder)
+        try:
+            yield place
+        finally:
+            run("umount", folder)
+
+
+def test_an_unprivileged_caller_is_confined_too(secret: Path, open_repository: Path, repository: Path) -> None:
     """Without root there is no other user to become; Landlock and an empty network remain."""
-    packages = next(Path(path) for path in __import__("sys").path if path.endswith("site-packages"))
-    source = Path(__file__).resolve().parents[3] / "src"
+    installed = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+    packages = open_repository / installed.relative_to(repository)
+    source = open_repository / "src"
     script = f"""
 import tempfile
 from pathlib import Path
