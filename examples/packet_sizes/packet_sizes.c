@@ -8,18 +8,12 @@ BPF_ARRAY(PACKET_BYTES, u64, 1);
 static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
 {
 	unsigned int slot = bpf_log2l(md->packet_len);
-	unsigned int key = 0;
-	u64 *packets, *bytes;
 
 	/* Offloads join segments to packets of up to 512 KiB; whatever is bigger belongs to the last slot. */
 	if (slot >= SLOTS)
 		slot = SLOTS - 1;
 
-	packets = PACKET_SIZES.lookup(&slot);
-	if (packets)
-		__sync_fetch_and_add(packets, 1);
-	bytes = PACKET_BYTES.lookup(&key);
-	if (bytes)
-		__sync_fetch_and_add(bytes, md->packet_len);
+	PACKET_SIZES.atomic_increment(slot);
+	PACKET_BYTES.atomic_increment(0, md->packet_len);
 	return RX_OK;
 }

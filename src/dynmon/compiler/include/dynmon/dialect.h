@@ -28,7 +28,7 @@
 #include <dynmon/metadata.h>
 #include <dynmon/compat.h>
 #include <dynmon/maps.h>
-#include <dynmon/packet.h>
+#include <dynmon/bytes.h>
 #include <dynmon/checksum.h>
 #include <dynmon/vlan.h>
 #include <dynmon/log.h>

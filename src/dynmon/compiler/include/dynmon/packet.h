@@ -1,181 +1,192 @@
-/* Reading and changing packets, with the same words at TC and XDP. */
+/*
+ * Find the headers of a packet; read on request: #include <dynmon/packet.h>
+ *
+ *	struct packet packet = parse_packet(ctx);
+ *
+ *	if (packet.tcp && packet.tcp->syn)
+ *		SYNS.atomic_increment(0);
+ *
+ * A header that is not NULL is there to its end (without options), so it may be read at once. What the code does not
+ * look at is not looked for: clang drops it.
+ *
+ * The walk passes up to two VLAN tags, the options of IPv4 and up to four extension headers of IPv6. It ends where the
+ * packet, or the part of it that the kernel has at hand, is cut short.
+ */
 #ifndef DYNMON_PACKET_H
 #define DYNMON_PACKET_H
 
-#define DYNMON_EINVAL 22
-#define DYNMON_EFAULT 14
-/* No frame is longer; a bound that the verifier knows for offsets that code computes. */
-#define DYNMON_MAX_OFFSET 0x3fff
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
 
-#ifdef DYNMON_HOOK_XDP
+#define DYNMON_MAX_VLAN_TAGS 2
+#define DYNMON_MAX_IPV6_EXTENSIONS 4
+#define DYNMON_IPV4_FRAGMENT_OFFSET 0x1fff
+#define DYNMON_IPV6_FRAGMENT_OFFSET 0xfff8
 
-/* The bytes at `offset`, NULL when the packet ends before their end. */
-static __always_inline void *dynmon_at(struct xdp_md *ctx, __u64 offset, const __u64 bytes)
+/* How the headers of TCP, UDP and SCTP begin. */
+struct packet_ports {
+	__be16 source;
+	__be16 dest;
+};
+
+struct packet {
+	void *data, *data_end;
+
+	struct ethhdr *ethernet;
+	/* Behind the VLAN tags, in network byte order; 0 when the packet ends before. */
+	__be16 ethertype;
+	/* What ethertype announces; NULL when the packet ends before. Check with packet_bytes. */
+	void *network;
+	struct iphdr *ipv4;
+	struct ipv6hdr *ipv6;
+
+	/* What IP carries, behind extension headers; that of an extension where the walk ends there, -1 without IP. */
+	int protocol;
+	/* A fragment but not the first, which alone has the transport header. */
+	bool is_later_fragment;
+	/* What protocol announces; NULL when the walk did not get there. Check with packet_bytes. */
+	void *transport;
+	struct packet_ports *ports;
+	struct tcphdr *tcp;
+	struct udphdr *udp;
+	struct icmphdr *icmp;
+	struct icmp6hdr *icmpv6;
+};
+
+struct dynmon_ipv6_fragment {
+	__u8 nexthdr;
+	__u8 reserved;
+	__be16 offset;
+	__be32 identification;
+};
+
+/* `at` when the packet goes on for `size` bytes from there, else NULL; so for NULL. */
+static __always_inline void *packet_bytes(const struct packet *packet, void *at, const __u64 size)
 {
-	void *start = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-
-	if (offset > DYNMON_MAX_OFFSET)
-		return NULL;
-	/* clang may otherwise compare offsets, which tells the verifier nothing about the packet. */
-	asm volatile("" : "+r"(offset));
-	offset &= DYNMON_MAX_OFFSET;
-	return start + offset + bytes > end ? NULL : start + offset;
+	return at && at + size <= packet->data_end ? at : NULL;
 }
 
-static __always_inline int dynmon_load(struct xdp_md *ctx, __u64 offset, void *to, const __u64 bytes)
+/* Ethernet and the tags behind it: each is 16 bits of its own and the ethertype of what follows. */
+static __always_inline void dynmon_parse_link(struct packet *packet)
 {
-	void *from = dynmon_at(ctx, offset, bytes);
+	/* The end of the header without the packed struct, for which clang puts fields together from single bytes. */
+	__be16 *behind = packet->data + sizeof(struct ethhdr);
+	__be16 ethertype;
 
-	if (!from)
-		return -DYNMON_EFAULT;
-	__builtin_memcpy(to, from, bytes);
-	return 0;
-}
+	if ((void *)behind > packet->data_end)
+		return;
+	packet->ethernet = packet->data;
+	ethertype = behind[-1];
 
-static __always_inline int dynmon_store(struct xdp_md *ctx, __u64 offset, const void *from, const __u64 bytes)
-{
-	void *to = dynmon_at(ctx, offset, bytes);
-
-	if (!to)
-		return -DYNMON_EFAULT;
-	__builtin_memcpy(to, from, bytes);
-	return 0;
-}
-
-/* The first bytes of the packet; how many there were. */
-static __always_inline __u32 dynmon_copy_packet(struct xdp_md *ctx, char *to, const __u32 room)
-{
-	unsigned char *start = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 copied = 0;
-
-#pragma clang loop unroll(disable)
-	for (; copied < room; copied++) {
-		if (start + copied + 1 > end)
+	for (int i = 0; i < DYNMON_MAX_VLAN_TAGS; i++) {
+		if (ethertype != bpf_htons(ETH_P_8021Q) && ethertype != bpf_htons(ETH_P_8021AD))
 			break;
-		to[copied] = start[copied];
+		behind += 2;
+		if ((void *)behind > packet->data_end)
+			return;
+		ethertype = behind[-1];
 	}
-	return copied;
+	packet->ethertype = ethertype;
+	packet->network = behind;
 }
 
-#else
-
-static __always_inline int dynmon_load(struct __sk_buff *ctx, __u64 offset, void *to, const __u64 bytes)
+static __always_inline void dynmon_parse_ipv4(struct packet *packet)
 {
-	return bpf_skb_load_bytes(ctx, offset, to, bytes);
+	struct iphdr *ip = packet->network;
+
+	if ((void *)(ip + 1) > packet->data_end)
+		return;
+	packet->ipv4 = ip;
+	packet->protocol = ip->protocol;
+	packet->is_later_fragment = ip->frag_off & bpf_htons(DYNMON_IPV4_FRAGMENT_OFFSET);
+	if (!packet->is_later_fragment && ip->ihl >= 5)
+		packet->transport = (void *)ip + ip->ihl * 4;
 }
 
-static __always_inline int dynmon_store(struct __sk_buff *ctx, __u64 offset, const void *from, const __u64 bytes)
+static __always_inline bool dynmon_is_ipv6_extension(int protocol)
 {
-	return bpf_skb_store_bytes(ctx, offset, from, bytes, 0);
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_DSTOPTS ||
+	       protocol == IPPROTO_FRAGMENT;
 }
 
-static __always_inline __u32 dynmon_copy_packet(struct __sk_buff *ctx, char *to, const __u32 room)
+/* Where the extension header at the cursor ends; NULL when nothing can be behind it. */
+static __always_inline void *dynmon_behind_ipv6_extension(struct packet *packet, void *cursor)
 {
-	__u64 bytes = ctx->len;
+	struct dynmon_ipv6_fragment *fragment = cursor;
+	struct ipv6_opt_hdr *extension = cursor;
 
-	if (bytes > room)
-		bytes = room;
-	/* The verifier must see both bounds of the very register that the helper gets. */
-	asm volatile("" : "+r"(bytes));
-	if (bytes == 0 || bytes > room)
-		return 0;
-	return bpf_skb_load_bytes(ctx, 0, to, bytes) ? 0 : bytes;
+	if (packet->protocol == IPPROTO_FRAGMENT) {
+		if ((void *)(fragment + 1) > packet->data_end)
+			return NULL;
+		packet->protocol = fragment->nexthdr;
+		packet->is_later_fragment = fragment->offset & bpf_htons(DYNMON_IPV6_FRAGMENT_OFFSET);
+		return packet->is_later_fragment ? NULL : fragment + 1;
+	}
+	if ((void *)(extension + 1) > packet->data_end)
+		return NULL;
+	packet->protocol = extension->nexthdr;
+	return cursor + (extension->hdrlen + 1) * 8;
 }
 
-#endif
-
-/* Loads by offset, in host byte order; 0 where the packet has ended. */
-static __always_inline u64 load_byte(void *ctx, u64 offset)
+static __always_inline void dynmon_parse_ipv6(struct packet *packet)
 {
-	__u8 value = 0;
+	struct ipv6hdr *ip = packet->network;
+	void *cursor = ip + 1;
 
-	return dynmon_load(ctx, offset, &value, sizeof(value)) ? 0 : value;
+	if (cursor > packet->data_end)
+		return;
+	packet->ipv6 = ip;
+	packet->protocol = ip->nexthdr;
+
+	/*
+	 * Unrolled, it would be four times as long. There is one way out of it, and the result is made behind: clang
+	 * drops a loop like that where nobody needs the result, but not one that returns from its middle.
+	 */
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < DYNMON_MAX_IPV6_EXTENSIONS && dynmon_is_ipv6_extension(packet->protocol); i++) {
+		cursor = dynmon_behind_ipv6_extension(packet, cursor);
+		if (!cursor)
+			break;
+	}
+	if (!dynmon_is_ipv6_extension(packet->protocol))
+		packet->transport = cursor;
 }
 
-static __always_inline u64 load_half(void *ctx, u64 offset)
+/* The transport header when it is of `protocol` and there to its end. */
+static __always_inline void *dynmon_transport(const struct packet *packet, int protocol, const __u64 size)
 {
-	__u16 value = 0;
-
-	return dynmon_load(ctx, offset, &value, sizeof(value)) ? 0 : bpf_ntohs(value);
+	return packet->protocol == protocol ? packet_bytes(packet, packet->transport, size) : NULL;
 }
 
-static __always_inline u64 load_word(void *ctx, u64 offset)
+/* The headers of the packet. */
+static __always_inline struct packet parse_packet(struct CTXTYPE *ctx)
 {
-	__u32 value = 0;
+	struct packet packet = {
+		.data = (void *)(long)ctx->data,
+		.data_end = (void *)(long)ctx->data_end,
+		.protocol = -1,
+	};
+	struct packet *p = &packet;
 
-	return dynmon_load(ctx, offset, &value, sizeof(value)) ? 0 : bpf_ntohl(value);
-}
+	dynmon_parse_link(p);
+	if (p->ethertype == bpf_htons(ETH_P_IP))
+		dynmon_parse_ipv4(p);
+	else if (p->ethertype == bpf_htons(ETH_P_IPV6))
+		dynmon_parse_ipv6(p);
 
-static __always_inline u64 load_dword(void *ctx, u64 offset)
-{
-	__u64 value = 0;
-
-	return dynmon_load(ctx, offset, &value, sizeof(value)) ? 0 : bpf_be64_to_cpu(value);
-}
-
-/* Stores by offset, of a value in host byte order; nothing happens where the packet has ended. */
-static __always_inline void bpf_store_byte(void *ctx, u64 offset, u64 value)
-{
-	__u8 raw = value;
-
-	dynmon_store(ctx, offset, &raw, sizeof(raw));
-}
-
-static __always_inline void bpf_store_half(void *ctx, u64 offset, u64 value)
-{
-	__u16 raw = bpf_htons((__u16)value);
-
-	dynmon_store(ctx, offset, &raw, sizeof(raw));
-}
-
-static __always_inline void bpf_store_word(void *ctx, u64 offset, u64 value)
-{
-	__u32 raw = bpf_htonl((__u32)value);
-
-	dynmon_store(ctx, offset, &raw, sizeof(raw));
-}
-
-static __always_inline void bpf_store_dword(void *ctx, u64 offset, u64 value)
-{
-	__u64 raw = bpf_cpu_to_be64(value);
-
-	dynmon_store(ctx, offset, &raw, sizeof(raw));
-}
-
-/*
- * A field of `bits` bits that begins `first_bit` bits behind the byte at `offset`, the highest bit of a byte first as
- * headers are drawn. It must lie within the 1, 2, 4 or 8 bytes from `offset`.
- */
-static __always_inline u64 bpf_dext_pkt(void *ctx, u64 offset, u64 first_bit, u64 bits)
-{
-	const u64 end = first_bit + bits;
-
-	if (end <= 8)
-		return load_byte(ctx, offset) >> (8 - end) & MASK(bits);
-	if (end <= 16)
-		return load_half(ctx, offset) >> (16 - end) & MASK(bits);
-	if (end <= 32)
-		return load_word(ctx, offset) >> (32 - end) & MASK(bits);
-	return end <= 64 ? load_dword(ctx, offset) >> (64 - end) & MASK(bits) : 0;
-}
-
-static __always_inline u64 dynmon_with_field(u64 whole, u64 shift, u64 bits, u64 value)
-{
-	return (whole & ~(MASK(bits) << shift)) | (value & MASK(bits)) << shift;
-}
-
-static __always_inline void bpf_dins_pkt(void *ctx, u64 offset, u64 first_bit, u64 bits, u64 value)
-{
-	const u64 end = first_bit + bits;
-
-	if (end <= 8)
-		bpf_store_byte(ctx, offset, dynmon_with_field(load_byte(ctx, offset), 8 - end, bits, value));
-	else if (end <= 16)
-		bpf_store_half(ctx, offset, dynmon_with_field(load_half(ctx, offset), 16 - end, bits, value));
-	else if (end <= 32)
-		bpf_store_word(ctx, offset, dynmon_with_field(load_word(ctx, offset), 32 - end, bits, value));
-	else if (end <= 64)
-		bpf_store_dword(ctx, offset, dynmon_with_field(load_dword(ctx, offset), 64 - end, bits, value));
+	p->tcp = dynmon_transport(p, IPPROTO_TCP, sizeof(*p->tcp));
+	p->udp = dynmon_transport(p, IPPROTO_UDP, sizeof(*p->udp));
+	p->icmp = dynmon_transport(p, IPPROTO_ICMP, sizeof(*p->icmp));
+	p->icmpv6 = dynmon_transport(p, IPPROTO_ICMPV6, sizeof(*p->icmpv6));
+	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_SCTP)
+		p->ports = packet_bytes(p, p->transport, sizeof(*p->ports));
+	return packet;
 }
 
 #endif
