@@ -180,12 +180,12 @@ static __always_inline struct packet parse_packet(struct CTXTYPE *ctx)
 	else if (p->ethertype == bpf_htons(ETH_P_IPV6))
 		dynmon_parse_ipv6(p);
 
+	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_SCTP)
+		p->ports = packet_bytes(p, p->transport, sizeof(*p->ports));
 	p->tcp = dynmon_transport(p, IPPROTO_TCP, sizeof(*p->tcp));
 	p->udp = dynmon_transport(p, IPPROTO_UDP, sizeof(*p->udp));
 	p->icmp = dynmon_transport(p, IPPROTO_ICMP, sizeof(*p->icmp));
 	p->icmpv6 = dynmon_transport(p, IPPROTO_ICMPV6, sizeof(*p->icmpv6));
-	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_SCTP)
-		p->ports = packet_bytes(p, p->transport, sizeof(*p->ports));
 	return packet;
 }
 
