@@ -12,7 +12,7 @@ DOORS = {
     "ctypes": {"bpf", "compiler/sandbox_server.py"},
     "subprocess": {"compiler"},
     "httpx": {"client.py"},
-    "fastapi": {"api"},
+    "starlette": {"api"},
     "uvicorn": {"api", "daemon.py"},
     "pyroute2": {"netdev.py", "bpf/clsact_filter.py"},
 }

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dynmon import __version__
 from dynmon.api import problems
 from dynmon.api.changes import Changes
 from dynmon.api.cube_routes import add_cube_routes
@@ -28,25 +27,15 @@ from dynmon.errors import NotFoundError
 from dynmon.models.cube import RESERVED_CUBE_NAMES
 from dynmon.settings import Settings
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
-def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
+def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | None = None) -> Starlette:
     """The whole REST API over `registry`, whose owner keeps owning it."""
-    app = FastAPI(
-        title="Dynmon",
-        version=__version__,
-        description="Inject eBPF code into live interfaces and read its maps.",
-        # The pages of our own need no other host, see pages.py.
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=lifespan,
-    )
+    app = Starlette(lifespan=lifespan)
+    app.router.redirect_slashes = False  # PathMiddleware knows better
     telemetry = Telemetry(registry)
     operations = Operations(app)
-    app.openapi = operations.document  # type: ignore[method-assign]
     changes = Changes(registry, telemetry)
     writer = Writer()
     _add_health(operations)

@@ -7,17 +7,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
+from dynmon import __version__
 from dynmon.api.schemas import Problem
 
 Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 SCHEMA_PLACE = "#/components/schemas/{model}"
 PARAMETER = re.compile(r"\{(\w+)\}")
+INFO = {
+    "title": "Dynmon",
+    "description": "Inject eBPF code into live interfaces and read its maps.",
+    "version": __version__,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +33,21 @@ class _Page:
 
     method: str
     path: str
+    summary: str
+    tag: str
     statuses: Mapping[int, str]
     answer: Any
     media_type: str
     body: Any
+
+
+class OperationRoute(Route):
+    """A route that tells those around it, in the scope, that it was the one."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the request is this route's."""
+        match, child = super().matches(scope)
+        return match, {**child, "route": self}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +57,7 @@ class Operations:
     Their schemas are made when somebody asks for the document: a daemon should listen before that.
     """
 
-    app: FastAPI
+    app: Starlette
     _pages: list[_Page] = field(default_factory=list)
 
     def add(
@@ -58,35 +76,20 @@ class Operations:
     ) -> None:
         """Serve `endpoint`; `answer` and `body` are the types of what goes out and comes in."""
         statuses = {status: summary, **(other_statuses or {})}
-        self._pages.append(_Page(method, path, statuses, answer, media_type, body))
-        self.app.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            summary=summary,
-            description="",
-            operation_id=f"{method.lower()} {path}",
-            tags=[tag],
-            status_code=status,
-            response_class=Response,
-            response_model=None,
-        )
+        self._pages.append(_Page(method, path, summary, tag, statuses, answer, media_type, body))
+        self.app.router.routes.append(OperationRoute(path, endpoint, methods=[method]))
 
     def add_help(self, path: str, endpoint: Endpoint) -> None:
         """Serve help at `path`; rest.md tells about it once for all."""
-        self.app.router.add_route(path, endpoint, methods=["OPTIONS"], include_in_schema=False)
+        self.app.router.routes.append(OperationRoute(path, endpoint, methods=["OPTIONS"]))
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        app = self.app
-        if not app.openapi_schema:
-            document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            schemas = _Schemas({})
-            for page in self._pages:
-                document["paths"][page.path][page.method.lower()] |= _described(page, schemas)
-            document.setdefault("components", {})["schemas"] = schemas.definitions
-            app.openapi_schema = document
-        return app.openapi_schema
+        schemas = _Schemas({})
+        paths: dict[str, Any] = {}
+        for page in self._pages:
+            paths.setdefault(page.path, {})[page.method.lower()] = _described(page, schemas)
+        return {"openapi": "3.1.0", "info": INFO, "paths": paths, "components": {"schemas": schemas.definitions}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,12 @@ def _described(page: _Page, schemas: _Schemas) -> dict[str, Any]:
     if page.answer is not None:
         responses[str(next(iter(page.statuses)))]["content"] = schemas.content(page.media_type, page.answer)
     problem = schemas.content("application/problem+json", Problem)
-    described: dict[str, Any] = {"responses": {**responses, "default": {"description": "Failure", "content": problem}}}
+    described: dict[str, Any] = {
+        "tags": [page.tag],
+        "summary": page.summary,
+        "operationId": f"{page.method.lower()} {page.path}",
+        "responses": {**responses, "default": {"description": "Failure", "content": problem}},
+    }
     if names := PARAMETER.findall(page.path):
         described["parameters"] = [_path_parameter(name) for name in names]
     if page.body is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -71,7 +71,7 @@ def problem(
     return ProblemResponse(body, status_code=int(status), headers=dict(headers or {}))
 
 
-def allowed_methods(app: FastAPI, request: Request) -> list[str]:
+def allowed_methods(app: Starlette, request: Request) -> list[str]:
     """What any of the routes at the request's path takes."""
     allowed: set[str] = set()
     for route in app.router.routes:
@@ -122,7 +122,7 @@ def _for_anything_else(request: Request, error: Exception) -> Response:
     return problem(500, "the daemon failed unexpectedly; its log says where")
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     """Make the application answer every failure with a problem."""
     app.add_exception_handler(DynmonError, _for_dynmon_error)
     app.add_exception_handler(HTTPException, _for_http_exception)

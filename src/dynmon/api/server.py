@@ -10,7 +10,7 @@ from typing import Any
 
 import h11
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -109,7 +109,7 @@ def _timeout_answer(seconds: float) -> bytes:
     return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
 
 
-def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.Config:
+def server_config(app: Starlette, settings: Settings, **options: Any) -> uvicorn.Config:
     """What uvicorn needs to serve `app` as `settings` say; `options` go to uvicorn as they are."""
     protocol = type(
         "LimitedHeadTimeoutProtocol",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,12 +20,12 @@ from dynmon.settings import RequestLimits, Settings
 from tests.support import wait_until
 
 LIMITS = RequestLimits(body_bytes=1000, header_seconds=0.4, body_seconds=0.4)
-Serve = Callable[[FastAPI], "Path"]
+Serve = Callable[[Starlette], "Path"]
 
 
-def echo_app() -> FastAPI:
+def echo_app() -> Starlette:
     """Gives back what it gets, within LIMITS."""
-    app = FastAPI(openapi_url=None)
+    app = Starlette()
 
     async def echo(request: Request) -> Response:
         return Response(await request.body())
@@ -36,7 +36,7 @@ def echo_app() -> FastAPI:
 
 
 @contextmanager
-def serving(app: FastAPI, place: Path) -> Iterator[Path]:
+def serving(app: Starlette, place: Path) -> Iterator[Path]:
     """Serve `app` on the Unix socket `place`."""
     server = uvicorn.Server(server_config(app, Settings(request_limits=LIMITS), uds=str(place), host=None))
     thread = threading.Thread(target=server.run)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 from dynmon.api import problems
 from dynmon.errors import (
@@ -57,27 +58,27 @@ def test_every_kind_of_error_has_a_status() -> None:
     assert {InvalidInputError, NotFoundError} < actionable
 
 
-def request_to(app: FastAPI, method: str, path: str) -> Request:
+def request_to(app: Starlette, method: str, path: str) -> Request:
     scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b"", "app": app}
     return Request({**scope, "server": ("h", 1), "root_path": "", "scheme": "http"})
 
 
-def handled(app: FastAPI, error: Exception, method: str = "GET", path: str = "/x") -> Any:
+def handled(app: Starlette, error: Exception, method: str = "GET", path: str = "/x") -> Any:
     kinds = (DynmonError, HTTPException, Exception)
     kind = next(kind for kind in kinds if isinstance(error, kind))
     return app.exception_handlers[kind](request_to(app, method, path), error)
 
 
 @pytest.fixture
-def app() -> FastAPI:
-    app = FastAPI()
+def app() -> Starlette:
+    app = Starlette()
     problems.install(app)
-    app.add_api_route("/x/{name}", lambda: None, methods=["GET"])
-    app.add_api_route("/x/{name}", lambda: None, methods=["DELETE"])
+    app.router.add_route("/x/{name}", lambda request: Response(), methods=["GET"])
+    app.router.add_route("/x/{name}", lambda request: Response(), methods=["DELETE"])
     return app
 
 
-def test_a_problem_has_the_sentence_and_the_fields(app: FastAPI) -> None:
+def test_a_problem_has_the_sentence_and_the_fields(app: Starlette) -> None:
     response = handled(app, RefusedCode("back-edge"))
 
     assert "application/problem+json" == response.headers["content-type"]
@@ -91,7 +92,7 @@ def test_a_problem_has_the_sentence_and_the_fields(app: FastAPI) -> None:
     } == json.loads(response.body)
 
 
-def test_allow_has_the_methods_of_all_routes(app: FastAPI) -> None:
+def test_allow_has_the_methods_of_all_routes(app: Starlette) -> None:
     response = handled(app, HTTPException(405), "PUT", "/x/dm")
 
     assert 405 == response.status_code
@@ -99,7 +100,7 @@ def test_allow_has_the_methods_of_all_routes(app: FastAPI) -> None:
     assert "PUT is not possible on '/x/dm', only GET, HEAD, DELETE" == json.loads(response.body)["detail"]
 
 
-def test_the_unexpected_is_logged_and_not_told(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_unexpected_is_logged_and_not_told(app: Starlette, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         response = handled(app, ZeroDivisionError("secret"))
 
