@@ -60,7 +60,7 @@ def received(interface: str) -> int:
     return link["stats64"]["rx"]["packets"]
 
 
-def test_the_session_counts_what_the_interface_counts(shell):
+def test_the_commands_count_what_the_interface_counts(shell):
     """A thousand pings in are exactly the packets that `ip -s link` saw."""
     shell("polycubectl dynmon add monitor")
     shell("curl -T examples/packet_counter.json localhost:9000/polycube/v1/dynmon/monitor/dataplane-config")
