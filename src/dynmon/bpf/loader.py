@@ -56,8 +56,9 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoadedObject:
-    """A loaded program with its maps, its BTF as the kernel keeps it, and the ``dynmon:`` tags of its maps.
+    """A loaded program with its maps, its BTF, and the ``dynmon:`` tags of its maps.
 
+    The BTF is the kernel's. Where the kernel refused it as a whole, it is the object's own, which nobody has checked.
     Sections with global variables are maps too, as ``.bss`` and ``.data``. Closing it closes all descriptors.
     """
 
@@ -116,7 +117,7 @@ class Loader:
             if "refused" in answer:
                 _syscall.close_all(fds)
                 raise _refusal(request, answer, blob)
-            return _loaded(request, answer, fds)
+            return _loaded(request, answer, blob, fds)
         except (KeyError, TypeError, IndexError, ValueError, OSError) as error:
             raise LoaderDied(request.file, "the loader's answer makes no sense") from error
 
@@ -201,7 +202,7 @@ def _refusal(request: LoadRequest, answer: dict[str, Any], log: bytes) -> Inject
     return kind(request.file, message, messages)
 
 
-def _loaded(request: LoadRequest, answer: dict[str, Any], fds: list[int]) -> LoadedObject:
+def _loaded(request: LoadRequest, answer: dict[str, Any], own_btf: bytes, fds: list[int]) -> LoadedObject:
     """Make owners of the descriptors: the program, the maps in their order, and the BTF."""
     unowned = list(reversed(fds))
     with ExitStack() as undo:
@@ -217,7 +218,7 @@ def _loaded(request: LoadRequest, answer: dict[str, Any], fds: list[int]) -> Loa
             maps[bpf_map.info.name] = bpf_map
             if map_tags:
                 tags[bpf_map.info.name] = tuple(str(tag) for tag in map_tags)
-        btf = _syscall.btf_bytes(unowned[-1]) if answer["has_btf"] else b""
+        btf = _syscall.btf_bytes(unowned[-1]) if answer["has_btf"] else own_btf
         loaded = LoadedObject(program, maps, btf, tags)
         _syscall.close_all(unowned)
         unowned.clear()

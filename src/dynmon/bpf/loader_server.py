@@ -86,7 +86,7 @@ def _answer(request: socket.socket) -> None:
                 ],
                 "has_btf": loaded.btf_fd >= 0,
             }
-            answer_fds = loaded.fds
+            blob, answer_fds = loaded.own_btf, loaded.fds
         except Refusal as refusal:
             answer = {"refused": refusal.stage, "message": refusal.message, "lines": refusal.lines}
             blob = refusal.verifier_log

@@ -11,7 +11,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +79,15 @@ class Map:
 
 @dataclass(slots=True)
 class Loaded:
-    """The descriptors of a loaded object; they belong to libbpf and live as long as this process."""
+    """The descriptors of a loaded object; they belong to libbpf and live as long as this process.
+
+    The kernel may refuse an object's types and take the program all the same; `own_btf` are then those of the object.
+    """
 
     program_fd: int
     btf_fd: int
-    maps: list[Map] = field(default_factory=list)
+    own_btf: bytes
+    maps: list[Map]
 
     @property
     def fds(self) -> list[int]:
@@ -119,8 +123,10 @@ def load_object(raw: bytes, wish: Wish, messages: list[str]) -> Loaded:
         _libbpf.object_load(handle)
     except OSError as error:
         raise _load_refusal(error, log.text(), messages, elf, wish.program) from error
+    btf_fd = _libbpf.object_btf_fd(handle)
+    own_btf = btf.content if btf and btf_fd < 0 else b""
     shown = [each for each in maps if not each.name.startswith(HIDDEN) and _libbpf.map_fd(each.handle) >= 0]
-    return Loaded(_libbpf.program_fd(program), _libbpf.object_btf_fd(handle), shown)
+    return Loaded(_libbpf.program_fd(program), btf_fd, own_btf, shown)
 
 
 def _open(raw: bytes, messages: list[str]) -> int:

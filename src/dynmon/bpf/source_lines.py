@@ -1,12 +1,13 @@
 """What an object's BTF says beside its types: tags of variables, and the source line of each instruction.
 
 Used in the loader's child, on a stranger's bytes; everything it needs is in the standard library, so that it starts
-fast. The types themselves are dynmon.btf's, on BTF that the kernel has accepted.
+fast. The types themselves are dynmon.btf's.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from dataclasses import dataclass
 
 from dynmon.bpf.elf import Elf, text_at
@@ -76,11 +77,11 @@ def _variable_tags(btf: bytes) -> dict[str, tuple[str, ...]]:
             tags.append((size_or_type, text_at(strings, name)))
         fixed, each = TAILS.get(kind, (0, 0))
         offset += TYPE.size + fixed + each * count
-    found: dict[str, tuple[str, ...]] = {}
+    found: defaultdict[str, list[str]] = defaultdict(list)
     for target, tag in tags:
         if target in variables:
-            found[variables[target]] = (*found.get(variables[target], ()), tag)
-    return found
+            found[variables[target]].append(tag)
+    return {name: tuple(texts) for name, texts in found.items()}
 
 
 def _btf_parts(btf: bytes) -> tuple[bytes, bytes]:

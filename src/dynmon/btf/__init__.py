@@ -1,6 +1,6 @@
 """Types out of BTF, and plans that decode their values by columns; pure: no kernel, no libbpf, no root."""
 
-from dynmon.btf.object import Btf, MapAttributes
+from dynmon.btf.object import Btf, MapTypes
 from dynmon.btf.parse import InvalidBtf
 from dynmon.btf.planner import UndecodableType, plan_for
 from dynmon.btf.plans import Hexadecimal, Integer, Plan, Rows
@@ -10,7 +10,7 @@ __all__ = [
     "Hexadecimal",
     "Integer",
     "InvalidBtf",
-    "MapAttributes",
+    "MapTypes",
     "Plan",
     "Rows",
     "UndecodableType",

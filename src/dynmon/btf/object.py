@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from dynmon.btf import types as t
-from dynmon.btf.parse import parse_types
+from dynmon.btf.parse import InvalidBtf, parse_types, references
 
 MAPS_SECTION = ".maps"
 MAX_ALIASES = 64  # the kernel resolves no more than 32 (MAX_RESOLVE_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
-class MapAttributes:
-    """How the source declares a map.
+class MapTypes:
+    """The types that the source declares a map with; zero means that it gives only a size, or nothing.
 
     The kernel keeps no types for queues, stacks and some others (their key has none), so this is where those
-    of their values are found. A type id of zero means that the declaration gives only a size, or nothing.
+    of their values are found.
     """
 
-    name: str
     key_type_id: int
     value_type_id: int
-    numbers: Mapping[str, int]
-    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,14 +56,15 @@ class Btf:
         """The type that stays when typedefs and qualifiers are taken off, and its id.
 
         Raises:
-            RecursionError: The typedefs go on without end.
+            KeyError: There is no type with this id.
+            InvalidBtf: The typedefs go on without end.
         """
         for _ in range(MAX_ALIASES):
             btf_type = self[type_id]
             if not isinstance(btf_type, t.Alias):
                 return type_id, btf_type
             type_id = btf_type.type_id
-        raise RecursionError(f"type {type_id} has more than {MAX_ALIASES} names")
+        raise InvalidBtf(f"it has more than {MAX_ALIASES} names", type_id)
 
     def find(self, name: str, kind: type[t.BtfType]) -> int | None:
         """The id of the first type of this kind and name, such as ``find("flow", Composite)``."""
@@ -94,59 +91,18 @@ class Btf:
         return type(btf_type).__name__.lower()
 
     @cached_property
-    def _tags(self) -> dict[tuple[int, int], tuple[str, ...]]:
-        tags: dict[tuple[int, int], tuple[str, ...]] = {}
-        for btf_type in self.types:
-            if isinstance(btf_type, t.DeclTag):
-                place = (btf_type.type_id, btf_type.component)
-                tags[place] = (*tags.get(place, ()), btf_type.text)
-        return tags
+    def map_types(self) -> dict[str, MapTypes]:
+        """What the maps in ``.maps`` are declared with, by the map's name."""
+        section = self.find(MAPS_SECTION, t.Section)
+        variables = [self[type_id] for type_id in references(self[section])] if section else []
+        declarations = {each.name: each.type_id for each in variables if isinstance(each, t.Variable)}
+        # Of each type once: many maps may share one long declaration.
+        types = {type_id: self._map_types(type_id) for type_id in set(declarations.values())}
+        return {name: types[type_id] for name, type_id in declarations.items()}
 
-    def decl_tags(self, type_id: int, component: int = -1) -> tuple[str, ...]:
-        """The texts of ``btf_decl_tag`` on a type, or on one of its members or parameters."""
-        return self._tags.get((type_id, component), ())
-
-    def section(self, name: str) -> t.Section | None:
-        """The ELF section of variables with this name."""
-        type_id = self.find(name, t.Section)
-        found = self[type_id] if type_id is not None else None
-        return found if isinstance(found, t.Section) else None
-
-    @cached_property
-    def variables(self) -> dict[str, int]:
-        """The ids of the global variables by name."""
-        return {
-            btf_type.name: type_id for type_id, btf_type in enumerate(self.types) if isinstance(btf_type, t.Variable)
-        }
-
-    @cached_property
-    def map_attributes(self) -> dict[str, MapAttributes]:
-        """What the maps in ``.maps`` were declared with, by the map's name."""
-        section = self.section(MAPS_SECTION)
-        found = [self._map_attributes(entry.type_id) for entry in section.entries] if section else []
-        return {attributes.name: attributes for attributes in found if attributes}
-
-    def _map_attributes(self, variable_id: int) -> MapAttributes | None:
-        variable = self[variable_id]
-        if not isinstance(variable, t.Variable):
-            return None
-        _, declared = self.resolve(variable.type_id)
-        if not isinstance(declared, t.Composite):
-            return None
-        targets = {member.name: self._pointed_at(member.type_id) for member in declared.members}
-        return MapAttributes(
-            name=variable.name,
-            key_type_id=targets.get("key", t.VOID),
-            value_type_id=targets.get("value", t.VOID),
-            numbers=self._numbers(targets),
-            tags=self.decl_tags(variable_id),
-        )
-
-    def _pointed_at(self, type_id: int) -> int:
-        _, pointer = self.resolve(type_id)
-        return pointer.type_id if isinstance(pointer, t.Pointer) else t.VOID
-
-    def _numbers(self, targets: Mapping[str, int]) -> dict[str, int]:
-        # __uint(max_entries, 7) is a pointer to an array of seven: a type that carries a number.
-        arrays = {name: self[target] for name, target in targets.items() if name not in ("key", "value")}
-        return {name: array.count for name, array in arrays.items() if isinstance(array, t.Array)}
+    def _map_types(self, type_id: int) -> MapTypes:
+        _, declared = self.resolve(type_id)
+        members = declared.members if isinstance(declared, t.Composite) else ()
+        pointers = {member.name: self.resolve(member.type_id)[1] for member in members}
+        targets = {name: pointer.type_id for name, pointer in pointers.items() if isinstance(pointer, t.Pointer)}
+        return MapTypes(targets.get("key", t.VOID), targets.get("value", t.VOID))

@@ -1,6 +1,7 @@
 """Raw BTF, as in an object's ``.BTF`` section or from the kernel → types.
 
-Every offset, count and name is checked before it is used, for the bytes may come from anybody. Only the little-endian
+Every offset, count and name is checked before it is used, and nothing is kept twice, for the bytes may come from
+anybody: the kernel may have refused them. Only the little-endian
 form is read: the other end is what a big-endian machine writes, and Dynmon has no such machine to be right on.
 
 The layout is in the kernel's Documentation/bpf/btf.rst: a header, records of types whose ids are their positions
@@ -54,7 +55,7 @@ def parse_types(raw: bytes) -> tuple[t.BtfType, ...]:
         InvalidBtf: A header, record, name or reference to a type is wrong.
     """
     records, names = _sections(raw)
-    reader = _Reader(records, names)
+    reader = _Reader(records, _starts(names))
     found: list[t.BtfType] = [t.Void()]
     while not reader.at_end:
         found.append(reader.next_type())
@@ -100,10 +101,22 @@ def _sections(raw: bytes) -> tuple[bytes, bytes]:
     return body[types_offset : types_offset + types_length], names
 
 
+def _starts(names: bytes) -> dict[int, str]:
+    """The names by where they start.
+
+    All writers point to the start of a name. Ends of names, taken for names too, could be a million long ones.
+    """
+    found, offset = {}, 0
+    for name in names[:-1].split(b"\0"):
+        found[offset] = name.decode(errors="replace")
+        offset += len(name) + 1
+    return found
+
+
 class _Reader:
     """Reads one record after the other."""
 
-    def __init__(self, records: bytes, names: bytes) -> None:
+    def __init__(self, records: bytes, names: Mapping[int, str]) -> None:
         self._records = records
         self._names = names
         self._position = 0
@@ -129,9 +142,9 @@ class _Reader:
         return values
 
     def name(self, offset: int) -> str:
-        if offset >= len(self._names):
-            raise self.wrong(f"its name lies at {offset} of {len(self._names)} bytes")
-        return self._names[offset : self._names.index(b"\0", offset)].decode(errors="replace")
+        if offset not in self._names:
+            raise self.wrong(f"no name starts at {offset}, where its own should")
+        return self._names[offset]
 
     def wrong(self, reason: str) -> InvalidBtf:
         return InvalidBtf(reason, self._type_id)

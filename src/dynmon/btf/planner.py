@@ -39,6 +39,7 @@ def plan_for(btf: Btf, type_id: int) -> Plan:
 
     Raises:
         UndecodableType: It has no values (void, a function, a struct that is only declared), or too many.
+        InvalidBtf: Its typedefs go on without end.
     """
     return _Planner(btf).plan(type_id)
 
@@ -75,8 +76,6 @@ class _Planner:
             return self._btf.resolve(type_id)
         except KeyError:
             raise UndecodableType(f"#{type_id}", "no such type") from None
-        except RecursionError:
-            raise self._refuse(type_id, "its typedefs have no end") from None
 
     def _refuse(self, type_id: int, reason: str) -> UndecodableType:
         return UndecodableType(self._btf.describe(type_id), reason)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dynmon.bpf import BpfMap, MapType
-from dynmon.btf import Btf, Hexadecimal, Integer, Plan, UndecodableType, plan_for
+from dynmon.btf import Btf, Hexadecimal, Integer, MapTypes, Plan, UndecodableType, plan_for
 from dynmon.btf.types import VOID
 from dynmon.errors import InjectionError
 from dynmon.metrics.extraction import READERS
@@ -16,6 +16,7 @@ from dynmon.models import Direction, MetricConfig
 ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 INDEX_SIZE = 4
 OWN_PREFIX = "dynmon_"
+UNTYPED = MapTypes(VOID, VOID)
 
 
 class UnknownMap(InjectionError):
@@ -110,12 +111,11 @@ def _plans(bpf_map: BpfMap, btf: Btf) -> tuple[Plan | None, Plan]:
     if info.map_type not in READERS:
         readable = ", ".join(map_type.name.lower() for map_type in READERS)
         raise _UnreadableError(f"it is of type {_type_name(info.map_type)}; readable are: {readable}")
-    declared = btf.map_attributes.get(info.name)
-    value_type_id = declared.value_type_id if declared else VOID
-    value = _plan(btf, "values", value_type_id, info.value_size) or Hexadecimal(info.value_size)
+    declared = btf.map_types.get(info.name, UNTYPED)
+    value = _plan(btf, "values", declared.value_type_id, info.value_size) or Hexadecimal(info.value_size)
     if not info.key_size:
         return None, value
-    key = _plan(btf, "keys", declared.key_type_id if declared else VOID, info.key_size)
+    key = _plan(btf, "keys", declared.key_type_id, info.key_size)
     return key or _untyped_key(info.map_type, info.key_size), value
 
 

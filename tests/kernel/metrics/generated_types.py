@@ -1,7 +1,8 @@
 """C types, made up by hypothesis.
 
 Enums have four bytes: a smaller one at the end of a struct with bit-fields makes the kernel refuse the whole BTF, since
-btf_enum_check_kflag_member takes every enum for an int (Linux 6.18).
+btf_enum_check_kflag_member takes every enum for an int (Linux 6.18). bpftool, which we are compared with, has no types
+then.
 """
 
 from hypothesis import strategies as st

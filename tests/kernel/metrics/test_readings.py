@@ -194,6 +194,24 @@ def test_maps_without_types_are_hexadecimal_but_an_arrays_index_is_a_number(ever
     assert ["000000", "ff0001"] == read(every_kind.bind("BLOCKS"), drain=False).value
 
 
+def test_types_that_the_kernel_refuses_are_the_objects_own():
+    """A small enum that ends a struct with bit-fields makes Linux 6.18 refuse the whole BTF, for all maps."""
+    with lab(f"""
+    enum __attribute__((packed)) state {{ CLOSED, OPEN }};
+    struct socket {{ u32 port : 17; u32 flag : 1; enum state state; }} __attribute__((packed));
+    MAP({HASH}, SOCKETS, struct socket, u64, 4, 0);
+    QUEUE({QUEUE}, NUMBERS, u16, 4);
+    """) as maps_and_types:
+        sockets, numbers = (maps_and_types.maps[name] for name in ("SOCKETS", "NUMBERS"))
+        sockets.update(struct.pack("<I", 1 << 17 | 65536)[:3] + b"\1", struct.pack("<Q", 7))
+        numbers.update(b"", struct.pack("<H", 9))
+
+        assert [{"key": {"port": 65536, "flag": 1, "state": "OPEN"}, "value": 7}] == (
+            read(maps_and_types.bind("SOCKETS"), drain=False).value
+        )
+        assert [9] == read(maps_and_types.bind("NUMBERS"), drain=True).value
+
+
 def test_a_map_that_is_not_there_is_named_with_those_that_are(every_kind):
     with pytest.raises(UnknownMap) as refusal:
         every_kind.bind("PKTS")

@@ -1,13 +1,14 @@
 """Raw BTF is read whole or refused."""
 
 import struct
+import time
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynmon.btf import Btf, InvalidBtf, UndecodableType, plan_for
+from dynmon.btf import Btf, InvalidBtf, MapTypes, UndecodableType, plan_for
 from dynmon.btf import types as t
 from tests.unit.btf.builder import SIGNED, BtfBuilder
 
@@ -36,12 +37,12 @@ def everything():
     build.section(".maps", [variable])
     build.decl_tag("dynmon:shared", variable)
     build.decl_tag("ipv4", pair, 1)
-    return build, variable, pair
+    return build, pair
 
 
 def test_every_kind_is_read():
     """A type of each of the 19 kinds comes out as it went in."""
-    build, _, pair = everything()
+    build, pair = everything()
     btf = build.btf()
 
     assert build.count == len(btf) - 1
@@ -53,23 +54,15 @@ def test_every_kind_is_read():
     assert btf.describe(pair) == "struct pair"
 
 
-def test_a_map_is_found_with_its_types_numbers_and_tags():
+def test_a_map_is_found_with_its_types():
     """What ``.maps`` says of a map is there by the map's name."""
-    build, variable, pair = everything()
-    btf = build.btf()
+    build, pair = everything()
 
-    attributes = btf.map_attributes["FLOWS"]
-
-    assert (attributes.key_type_id, attributes.value_type_id) == (pair, 1)
-    assert attributes.numbers == {"max_entries": 5}
-    assert attributes.tags == ("dynmon:shared",)
-    assert btf.variables == {"FLOWS": variable}
-    assert btf.decl_tags(pair, 1) == ("ipv4",)
-    assert btf.decl_tags(pair) == ()
+    assert {"FLOWS": MapTypes(pair, 1)} == build.btf().map_types
 
 
 def test_btf_without_maps_has_none():
-    assert BtfBuilder().btf().map_attributes == {}
+    assert BtfBuilder().btf().map_types == {}
 
 
 def test_no_bytes_are_no_types():
@@ -113,12 +106,34 @@ def test_a_wrong_record_is_refused_with_its_id(add, reason):
     assert 1 == refusal.value.fields()["type-id"]
 
 
-def test_a_name_beyond_the_names_is_refused():
+@pytest.mark.parametrize("offset", [2, 999])
+def test_a_name_that_starts_nowhere_is_refused(offset):
     build = BtfBuilder()
-    build.records += struct.pack("<III", 999, 2 << 24, 0)
+    build.name("int")
+    build.records += struct.pack("<III", offset, 2 << 24, 0)
 
-    with pytest.raises(InvalidBtf, match="name lies at 999"):
+    with pytest.raises(InvalidBtf, match=f"no name starts at {offset}"):
         build.btf()
+
+
+def test_maps_that_share_a_long_declaration_cost_no_more_than_one():
+    """Two thousand maps of two thousand members."""
+    build = BtfBuilder()
+    declared = build.structure("", 8, [("key", 0, 0)] * 2000)
+    build.section(".maps", [build.variable(f"m{number}", declared) for number in range(2000)])
+    btf = build.btf()
+
+    started = time.process_time()
+    assert 2000 == len(btf.map_types)
+    assert time.process_time() - started < 1
+
+
+def test_typedefs_without_end_are_refused():
+    build = BtfBuilder()
+    build.section(".maps", [build.variable("m", build.typedef("t", 1))])
+
+    with pytest.raises(InvalidBtf, match="type 1: it has more than 64 names"):
+        build.btf().map_types  # noqa: B018
 
 
 @given(st.data())
@@ -131,8 +146,10 @@ def test_changed_bytes_are_refused_or_decoded_never_worse(data):
         btf = Btf.parse(bytes(raw))
     except InvalidBtf:
         return
+    with suppress(InvalidBtf):
+        assert len(btf.map_types) < len(btf)
     for type_id in range(len(btf)):
-        with suppress(UndecodableType):
+        with suppress(UndecodableType, InvalidBtf):
             assert plan_for(btf, type_id).leaves <= 1 << 20
 
 

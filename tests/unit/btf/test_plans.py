@@ -230,10 +230,6 @@ def itself(build):
     return build.structure("s", 8, [("again", 1, 0)])
 
 
-def endless_typedef(build):
-    return build.typedef("t", 1)
-
-
 def doubling(build):
     last = build.integer("u8", 1)
     for _ in range(40):
@@ -262,7 +258,6 @@ REFUSED = {
     "a function has no values": lambda build: build.add(13),
     "it has no values": lambda build: build.variable("v", build.integer("u8", 1)),
     "contains itself": itself,
-    "typedefs have no end": endless_typedef,
     "nested more than": deep,
     "lies outside": lambda build: build.structure("s", 2, [("a", build.integer("u32", 4), 0)]),
     "more than 1048576 parts": lambda build: build.array(build.structure("s", 0, []), 2**32 - 1),
