@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
-from dynmon.cubes.errors import AlreadyAttached, MetricNotFound, NotAttached
+from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, MetricNotFound, NotAttached
 from dynmon.dataplane import PUBLIC, SHARED, Chain, Dataplane, Foundry, LoadedPath, Placement, maps_tagged
 from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Reading, expose, families_of, read
 from dynmon.models import (
@@ -39,8 +39,8 @@ class DynmonCube:
 
     service_name = "dynmon"
 
-    def __init__(self, name: str, cube_id: int, config: CubeConfig, foundry: Foundry) -> None:
-        """Make the cube with the code of `config`.
+    def __init__(self, name: str, cube_id: int, config: CubeConfig, foundry: Foundry, placing: threading.RLock) -> None:
+        """Make the cube with the code of `config`; `placing` is held while the chains of interfaces change.
 
         Raises:
             InjectionError: The code cannot run; nothing is left behind.
@@ -51,11 +51,26 @@ class DynmonCube:
         self.type: CubeType = config.type
         self.loglevel: LogLevel = config.loglevel
         self._foundry = foundry
-        self._change = threading.Lock()
+        # Always taken in this order. Whoever compiles holds the first alone.
+        self._change = threading.RLock()
+        self._placing = placing
         self._state = threading.RLock()
+        self._closed = False
         self._dataplane = Dataplane(name, config.type)
         self._metrics: dict[Direction, list[BoundMetric]] = {direction: [] for direction in Direction}
         self.inject(config.dataplane_config)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep other changes out.
+
+        Raises:
+            CubeNotFound: It was deleted meanwhile; who found it before must not bring it back to life.
+        """
+        with self._change:
+            if self._closed:
+                raise CubeNotFound(self.name)
+            yield
 
     @property
     def parent(self) -> str:
@@ -66,7 +81,8 @@ class DynmonCube:
 
     def path(self, direction: Direction) -> PathConfig:
         """What runs in `direction`."""
-        loaded = self._dataplane.paths.get(direction)
+        with self._state:
+            loaded = self._dataplane.paths.get(direction)
         return loaded.config if loaded else DEFAULT_PATH
 
     def inject(self, config: DataplaneConfig) -> None:
@@ -77,7 +93,7 @@ class DynmonCube:
                 runs on.
         """
         wanted = {direction: path for direction in Direction if (path := config.path(direction))}
-        with self._change, ExitStack() as undo:
+        with self.changing(), ExitStack() as undo:
             fresh: dict[Direction, LoadedPath | None] = dict.fromkeys(wanted)
             for direction, path in wanted.items():
                 if path == DEFAULT_PATH:  # what a cube without code says of itself
@@ -90,7 +106,7 @@ class DynmonCube:
 
     def reset(self, direction: Direction | None) -> None:
         """Run the default code, which does nothing, in `direction` or in both."""
-        with self._change:
+        with self.changing():
             self._switch(dict.fromkeys([direction] if direction else Direction))
 
     def set_loglevel(self, level: LogLevel) -> None:
@@ -99,7 +115,7 @@ class DynmonCube:
         Raises:
             InjectionError: The kernel refused to load the code once more; the level is what it was.
         """
-        with self._change, ExitStack() as undo:
+        with self.changing(), ExitStack() as undo:
             fresh = {
                 direction: undo.enter_context(self._foundry.rebuild(path, self._placement(direction, level)))
                 for direction, path in self._dataplane.paths.items()
@@ -115,7 +131,7 @@ class DynmonCube:
             AlreadyAttached: The cube has a parent.
             DynmonError: The place does not exist, or the kernel refused.
         """
-        with self._change, self._state:
+        with self.changing(), self._placing, self._state:
             if self.parent:
                 raise AlreadyAttached(self.name, self.parent)
             self._dataplane.detach()  # from an interface that is gone
@@ -127,7 +143,7 @@ class DynmonCube:
         Raises:
             NotAttached: The cube is somewhere else, or nowhere.
         """
-        with self._change, self._state:
+        with self.changing(), self._placing, self._state:
             if not port or self.parent != port:
                 raise NotAttached(self.name, port, self.parent)
             self._dataplane.detach()
@@ -171,7 +187,8 @@ class DynmonCube:
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
-        with self._change, self._state:
+        with self._change, self._placing, self._state:
+            self._closed = True
             self._metrics = {direction: [] for direction in Direction}
             self._foundry.public_maps.publish(self.name, {})
             self._dataplane.close()
@@ -192,7 +209,7 @@ class DynmonCube:
     def _switch(self, changes: Mapping[Direction, LoadedPath | None]) -> None:
         """Bind the metrics of the new paths, then run them; they belong to the dataplane from here."""
         bound = {direction: _bind(path) if path else [] for direction, path in changes.items()}
-        with self._state, ExitStack() as undo:
+        with self._placing, self._state, ExitStack() as undo:
             before = self._dataplane.paths
             undo.callback(self._foundry.public_maps.publish, self.name, _public_maps(before.values()))
             self._foundry.public_maps.publish(self.name, _public_maps({**before, **changes}.values()))

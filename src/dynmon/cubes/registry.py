@@ -24,7 +24,7 @@ class CubeRegistry:
         self._reserved: set[str] = set()
         # By ifindex: an interface may be renamed while cubes are attached to it.
         self._chains: dict[int, Chain] = {}
-        self._placing = threading.Lock()
+        self._placing = threading.RLock()
 
     def create(self, name: str, config: CubeConfig) -> DynmonCube:
         """Make a cube.
@@ -42,7 +42,7 @@ class CubeRegistry:
         cube_id = next(self._ids)
         self._foundry.log.register(cube_id, name)
         try:
-            cube = DynmonCube(name, cube_id, config, self._foundry)
+            cube = DynmonCube(name, cube_id, config, self._foundry, self._placing)
         except BaseException:
             self._foundry.log.forget(cube_id)
             raise
@@ -79,11 +79,16 @@ class CubeRegistry:
         """
         with self._lock:
             cube = self._cubes.pop(name, None)
-        if cube is None:
-            raise CubeNotFound(name)
-        with self._placing:
+            if cube is None:
+                raise CubeNotFound(name)
+            # A new cube of this name would otherwise meet what is left of the old one.
+            self._reserved.add(name)
+        try:
             cube.close()
-        self._foundry.log.forget(cube.cube_id)
+            self._foundry.log.forget(cube.cube_id)
+        finally:
+            with self._lock:
+                self._reserved.discard(name)
 
     def attach(self, request: AttachRequest) -> None:
         """Attach a cube to an interface.
@@ -95,7 +100,7 @@ class CubeRegistry:
         """
         cube = self.get(request.cube)
         index = _port_index(request.port)
-        with self._placing:
+        with cube.changing(), self._placing:
             chain = self._chains.setdefault(index, Chain(request.port))
             try:
                 cube.attach(chain, index, request)
@@ -110,7 +115,7 @@ class CubeRegistry:
             NotAttached: It is not on that interface.
         """
         cube = self.get(request.cube)
-        with self._placing:
+        with cube.changing(), self._placing:
             try:
                 cube.detach(request.port)
             except NotAttached:
