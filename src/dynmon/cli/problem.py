@@ -28,7 +28,7 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _fault(finding: Mapping[str, Any], detail: str) -> Iterator[str]:
-    line = f"{finding.get('path') or 'the body'}: {finding.get('message', '')}"
+    line = ": ".join(str(part) for part in (finding.get("path"), finding.get("message")) if part)
     if line not in detail:
         yield printable(f"  {line}")
 

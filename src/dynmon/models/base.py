@@ -111,7 +111,8 @@ class InvalidDocument(InvalidInputError):
     """A document that does not follow its schema; ``problems`` has one entry for each fault found."""
 
     def __init__(self, what: str, problems: list[dict[str, str]]) -> None:
-        listed = "; ".join(f"{problem['path'] or 'the body'}: {problem['message']}" for problem in problems)
+        # The path is empty when the fault is in the document as a whole.
+        listed = "; ".join(": ".join(filter(None, (problem["path"], problem["message"]))) for problem in problems)
         super().__init__(f"{what} is not valid: {listed}")
         self.problems = problems
 
@@ -153,8 +154,12 @@ SENTENCES = {
     "model_attributes_type": "must be an object",
     "tuple_type": "must be a list",
     "bool_type": "must be true or false",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "enum": "must be {expected}",
 }
 
 
 def _sentence(item: Any) -> str:
-    return SENTENCES.get(item["type"]) or str(item["msg"]).removeprefix("Value error, ")
+    sentence = SENTENCES.get(item["type"])
+    return sentence.format(**item.get("ctx", {})) if sentence else str(item["msg"]).removeprefix("Value error, ")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from dynmon.models.base import Direction, Document, MetricType
 
@@ -60,8 +61,8 @@ class OpenMetricsMetadata(Document):
 class ExtractionOptions(Document):
     """What reading a metric does to its map."""
 
-    swap_on_read: bool = False
-    empty_on_read: bool = False
+    swap_on_read: StrictBool = False
+    empty_on_read: StrictBool = False
 
 
 class MetricConfig(Document):
@@ -112,6 +113,6 @@ class DataplaneConfig(Document):
 
 
 def _refuse_duplicates(names: list[str], what: str) -> None:
-    duplicates = sorted({name for name in names if names.count(name) > 1})
+    duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
     if duplicates:
         raise ValueError(f"{what} name used more than once: {', '.join(duplicates)}")

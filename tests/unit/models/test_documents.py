@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from dynmon.errors import InvalidInputError
@@ -52,12 +54,18 @@ def test_the_wire_form_has_the_documented_key_order():
         ({"ingress-path": {"code": 7}}, "ingress-path.code", "must be a string"),
         ({"ingress_path": PATH}, "ingress_path", "is not a known key"),
         (metric(map_name="X"), "ingress-path.metric-configs[0].map_name", "is not a known key"),
-        (metric(**{"map-name": ""}), "ingress-path.metric-configs[0].map-name", "at least 1 character"),
+        (metric(**{"map-name": ""}), "ingress-path.metric-configs[0].map-name", "must not be empty"),
+        (metric(**{"map-name": "x" * 129}), "ingress-path.metric-configs[0].map-name", "at most 128 characters"),
+        (
+            metric(**{"extraction-options": {"empty-on-read": "yes"}}),
+            "ingress-path.metric-configs[0].extraction-options.empty-on-read",
+            "must be true or false",
+        ),
         (metric(name="a/b"), "ingress-path.metric-configs[0].name", "part of a URL"),
         (
             metric(**{"open-metrics-metadata": {"help": "h", "type": "countre"}}),
             "ingress-path.metric-configs[0].open-metrics-metadata.type",
-            "'counter'",
+            "must be 'counter', 'gauge', 'histogram', 'summary' or 'untyped'",
         ),
         (
             metric(
@@ -97,6 +105,22 @@ def test_every_fault_is_reported_at_once():
     assert {"ingress-path.code", "ingress-path.cod", "egres-path"} == {
         problem["path"] for problem in caught.value.fields()["errors"]
     }
+
+
+def test_a_fault_of_the_whole_document_has_no_path():
+    with pytest.raises(InvalidInputError, match="attach is not valid: must be an object"):
+        validate_document(AttachRequest, [], "attach")
+
+
+def test_many_names_are_compared_quickly():
+    """A body of some megabytes must not keep the daemon busy for minutes."""
+    labels = [{"name": f"l{number}", "value": ""} for number in range(50_000)]
+    data = metric(**{"open-metrics-metadata": {"help": "h", "type": "gauge", "labels": labels}})
+    started = time.process_time()
+
+    validate_document(DataplaneConfig, data, "dataplane-config")
+
+    assert time.process_time() - started < 5
 
 
 def test_metric_names_of_a_path_are_unique():
