@@ -348,7 +348,7 @@ def _first_failure(messages: list[str]) -> str:
     """What libbpf complained of first is the cause; what follows are consequences."""
     for message in messages:
         text = message.removeprefix("libbpf: ")
-        if "fail" in text or "rror" in text:
+        if ("fail" in text or "rror" in text) and "Retrying" not in text:
             return text
     return _last(messages)
 

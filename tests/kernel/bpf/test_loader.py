@@ -304,6 +304,14 @@ def test_a_map_that_the_kernel_refuses_is_named(load):
     assert any("odd" in line for line in caught.value.fields()["log"])
 
 
+def test_the_reason_of_a_refused_map_is_not_a_first_attempt(load):
+    """libbpf tries again without types, and says so; what counts is that it failed."""
+    with pytest.raises(LoadError) as caught:
+        load("struct none {};" + table("empty").replace("value, __u64", "value, struct none") + PASS)
+
+    assert "map 'empty': failed to create" in caught.value.message
+
+
 def test_an_unknown_program_is_an_error_that_lists_what_there_is(load):
     """So that a typing error is seen at once."""
     with pytest.raises(OpenError, match="it has no program called 'handler'; it has: dynmon_ingress"):
