@@ -36,7 +36,9 @@ class Plan(ABC):
 
     def numbers(self, rows: Rows) -> list[int] | list[float]:
         """One number for each row, where `is_number`: enums as numbers, NaN and infinities as they are."""
-        raise TypeError(f"{type(self).__name__} is not a number")
+        if not self.is_number:
+            raise TypeError(f"{type(self).__name__} is not a number")
+        return self.decode(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,6 @@ class Integer(Plan):
         low = _column(rows[:, :WORD_BYTES], "<u8")
         high = _column(rows[:, WORD_BYTES:], "<i8" if self.is_signed else "<u8")
         return [above << 64 | below for below, above in zip(low, high, strict=True)]
-
-    def numbers(self, rows: Rows) -> list[int] | list[float]:
-        return self.decode(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,6 @@ class Bits(Plan):
         kind = np.int64 if self.is_signed else np.uint64
         fields: list[Any] = (topped.view(kind) >> kind(64 - self.bits)).tolist()
         return fields
-
-    def numbers(self, rows: Rows) -> list[int] | list[float]:
-        return self.decode(rows)
 
     def _extract(self, whole: int) -> int:
         value = whole >> self.shift & (1 << self.bits) - 1

@@ -19,49 +19,49 @@ OWN_PREFIX = "dynmon_"
 UNTYPED = MapTypes(VOID, VOID)
 
 
-class UnknownMap(InjectionError):
-    """A metric names a map that the code does not have."""
+class UnusableMap(InjectionError):
+    """A metric cannot have the map it names."""
 
     stage: ClassVar[str] = "check"
+
+    def __init__(self, sentence: str, metric: str, map_name: str, direction: Direction) -> None:
+        super().__init__(sentence)
+        self.metric = metric
+        self.map_name = map_name
+        self.direction = direction
+
+    def fields(self) -> Mapping[str, Any]:
+        return {
+            "stage": self.stage,
+            "direction": self.direction.value,
+            "metric": self.metric,
+            "map": self.map_name,
+        }
+
+
+class UnknownMap(UnusableMap):
+    """A metric names a map that the code does not have."""
 
     def __init__(self, metric: str, map_name: str, direction: Direction, declared: list[str]) -> None:
         declares = f"it declares: {', '.join(declared)}" if declared else "it declares no maps"
-        super().__init__(f"map {map_name!r} is not declared by the {direction} code; {declares}")
-        self.metric = metric
-        self.map_name = map_name
-        self.direction = direction
+        sentence = f"map {map_name!r} is not declared by the {direction} code; {declares}"
+        super().__init__(sentence, metric, map_name, direction)
         self.declared = declared
 
     def fields(self) -> Mapping[str, Any]:
-        return {
-            "stage": self.stage,
-            "direction": self.direction.value,
-            "metric": self.metric,
-            "map": self.map_name,
-            "declared": self.declared,
-        }
+        return {**super().fields(), "declared": self.declared}
 
 
-class UnreadableMap(InjectionError):
+class UnreadableMap(UnusableMap):
     """A metric names a map that has no values, or none that can be shown."""
 
-    stage: ClassVar[str] = "check"
-
     def __init__(self, metric: str, map_name: str, direction: Direction, reason: str) -> None:
-        super().__init__(f"map {map_name!r} of the {direction} code cannot be read: {reason}")
-        self.metric = metric
-        self.map_name = map_name
-        self.direction = direction
+        sentence = f"map {map_name!r} of the {direction} code cannot be read: {reason}"
+        super().__init__(sentence, metric, map_name, direction)
         self.reason = reason
 
     def fields(self) -> Mapping[str, Any]:
-        return {
-            "stage": self.stage,
-            "direction": self.direction.value,
-            "metric": self.metric,
-            "map": self.map_name,
-            "reason": self.reason,
-        }
+        return {**super().fields(), "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ number is left out, and so are histograms and summaries, and the family's help s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +21,9 @@ from dynmon.errors import DynmonError
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries
 from dynmon.metrics.merging import merge
-from dynmon.metrics.model import Family, FamilyType, Number, Sample
+from dynmon.metrics.model import Family, FamilyType, Labels, Number, Sample
 from dynmon.metrics.readings import NOT_DRAINED, QUEUES, entries_of
-from dynmon.models import MetricType
+from dynmon.models import Direction, MetricType, OpenMetricsMetadata
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -44,25 +45,24 @@ def families_of(metrics: Sequence[BoundMetric], *, drain: bool = False, cube: st
     must not come and go with other cubes. `drain` allows to empty queues and stacks, which cannot be read otherwise;
     no other map is emptied, whatever its options say: a counter must not fall because somebody looked at it.
     """
-    exported = [metric for metric in metrics if metric.config.open_metrics_metadata]
-    names = [(family_name(metric), metric.direction) for metric in exported]
+    exported = [(metric, metadata) for metric in metrics if (metadata := metric.config.open_metrics_metadata)]
+    names = [family_name(metric.config.name, metadata) for metric, metadata in exported]
+    directions: defaultdict[str, set[Direction]] = defaultdict(set)
+    for name, (metric, _) in zip(names, exported, strict=True):
+        directions[name].add(metric.direction)
     families = []
-    for metric, (name, direction) in zip(exported, names, strict=True):
-        is_shared = any(name == other and direction is not another for other, another in names)
+    for name, (metric, metadata) in zip(names, exported, strict=True):
         labels = [("cube", cube)] if cube is not None else []
-        if cube is not None or is_shared:
-            labels.append(("direction", direction.value))
-        place = f"cube {cube!r} {direction}" if cube is not None else direction.value
-        families.append(_family_of(metric, labels, place, drain=drain))
+        if cube is not None or len(directions[name]) > 1:
+            labels.append(("direction", metric.direction.value))
+        place = f"cube {cube!r} {metric.direction}" if cube is not None else metric.direction.value
+        families.append(_family_of(metric, metadata, labels, place, drain=drain))
     return merge(families)
 
 
-def family_name(metric: BoundMetric) -> str:
-    """The name of the family, which for a counter is that of its samples without ``_total``."""
-    metadata = metric.config.open_metrics_metadata
-    if metadata and metadata.type is MetricType.COUNTER:
-        return metric.config.name.removesuffix(TOTAL) or metric.config.name
-    return metric.config.name
+def family_name(name: str, metadata: OpenMetricsMetadata) -> str:
+    """The name of a metric's family, which for a counter is that of its samples without ``_total``."""
+    return name.removesuffix(TOTAL) or name if metadata.type is MetricType.COUNTER else name
 
 
 def family_from_prometheus(metric: Metric) -> Family:
@@ -74,11 +74,11 @@ def family_from_prometheus(metric: Metric) -> Family:
     return Family(metric.name, FamilyType(metric.type), metric.documentation, samples, unit=metric.unit)
 
 
-def _family_of(metric: BoundMetric, labels: list[tuple[str, str]], place: str, *, drain: bool) -> Family:
+def _family_of(
+    metric: BoundMetric, metadata: OpenMetricsMetadata, labels: list[tuple[str, str]], place: str, *, drain: bool
+) -> Family:
     subject = f"{metric.config.name} ({place})"
-    metadata = metric.config.open_metrics_metadata
-    assert metadata is not None
-    reason = why_left_out(metric, drain=drain)
+    reason = why_left_out(metric, metadata, drain=drain)
     entries = None
     if reason is None:
         try:
@@ -89,18 +89,20 @@ def _family_of(metric: BoundMetric, labels: list[tuple[str, str]], place: str, *
         note = f"{subject} is left out: {reason}"
         return Family(metric.config.name, FamilyType.UNKNOWN, metadata.help, notes=(note,), source=place)
     labels += [(label.name, label.value) for label in metadata.labels or ()]
-    samples, notes = shape(metric, entries, labels)
-    notes = [f"{subject}: {note}" for note in notes]
-    name = family_name(metric)
-    return Family(name, TYPES[metadata.type], metadata.help, tuple(samples), tuple(notes), source=place)
+    samples, notes = samples_of(metric, entries, tuple(labels), is_counter=metadata.type is MetricType.COUNTER)
+    return Family(
+        family_name(metric.config.name, metadata),
+        TYPES[metadata.type],
+        metadata.help,
+        tuple(samples),
+        tuple(f"{subject}: {note}" for note in notes),
+        source=place,
+    )
 
 
-def why_left_out(metric: BoundMetric, *, drain: bool) -> str | None:
+def why_left_out(metric: BoundMetric, metadata: OpenMetricsMetadata, *, drain: bool) -> str | None:
     """The reason that keeps a metric out of the exposition whatever its map holds; None when there is none."""
-    metadata = metric.config.open_metrics_metadata
     map_type = metric.bpf_map.info.map_type
-    if metadata is None:
-        return "it has no open-metrics-metadata"
     if metadata.type not in TYPES:
         return f"a {metadata.type} cannot be made of single numbers"
     if not metric.value.is_number:
@@ -116,12 +118,10 @@ def why_left_out(metric: BoundMetric, *, drain: bool) -> str | None:
     return None
 
 
-def shape(metric: BoundMetric, entries: Entries, labels: Iterable[tuple[str, str]]) -> tuple[list[Sample], list[str]]:
-    """Entries → samples, and notes on those that had to be left out."""
-    constant = tuple(labels)
-    is_counter = metric.config.open_metrics_metadata is not None and (
-        metric.config.open_metrics_metadata.type is MetricType.COUNTER
-    )
+def samples_of(
+    metric: BoundMetric, entries: Entries, constant: Labels, *, is_counter: bool
+) -> tuple[list[Sample], list[str]]:
+    """Entries → samples with the `constant` labels and their own, and notes on those that had to be left out."""
     suffix = TOTAL if is_counter else ""
     numbers = _numbers(metric.value, entries)
     samples = [
@@ -143,7 +143,7 @@ def _numbers(plan: Plan, entries: Entries) -> Sequence[Number]:
     return [sum(flat[start : start + cpus]) for start in range(0, len(flat), cpus)]
 
 
-def _own_labels(metric: BoundMetric, entries: Entries) -> list[tuple[tuple[str, str], ...]]:
+def _own_labels(metric: BoundMetric, entries: Entries) -> list[Labels]:
     if metric.bpf_map.info.map_type not in POSITIONAL and metric.key is not None:
         return [(("key", label_text(key)),) for key in metric.key.decode(entries.keys)]
     if metric.bpf_map.info.max_entries == 1:
