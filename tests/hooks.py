@@ -18,18 +18,34 @@ MAX_PROGRAMS = 64
 
 def tcx_programs(interface: str, direction: str) -> list[str]:
     """The names of the programs on a tcx hook, in running order."""
-    ids = (ctypes.c_uint32 * MAX_PROGRAMS)()
-    # union bpf_attr, query: target_ifindex, attach_type, query_flags, attach_flags, prog_ids, count
+    return [
+        json.loads(run("bpftool", "-j", "prog", "show", "id", str(program_id)))["name"]
+        for program_id, _ in _tcx_hook(interface, direction)
+    ]
+
+
+def tcx_links(interface: str, direction: str) -> list[int]:
+    """The ids of the links that hold those programs."""
+    return [link_id for _, link_id in _tcx_hook(interface, direction)]
+
+
+def _tcx_hook(interface: str, direction: str) -> list[tuple[int, int]]:
+    """The ids of programs and of their links."""
+    programs, links = (ctypes.c_uint32 * MAX_PROGRAMS)(), (ctypes.c_uint32 * MAX_PROGRAMS)()
+    # union bpf_attr, query: target_ifindex, attach_type, query_flags, attach_flags, prog_ids, count, padding,
+    # prog_attach_flags, link_ids
     attributes = ctypes.create_string_buffer(
         struct.pack(
-            "=IIIIQII",
+            "=IIIIQIIQQ",
             socket.if_nametoindex(interface),
             TCX_ATTACH_TYPES[direction],
             0,
             0,
-            ctypes.addressof(ids),
+            ctypes.addressof(programs),
             MAX_PROGRAMS,
             0,
+            0,
+            ctypes.addressof(links),
         ),
         64,
     )
@@ -37,7 +53,7 @@ def tcx_programs(interface: str, direction: str) -> list[str]:
     if libc.syscall(SYS_BPF, BPF_PROG_QUERY, attributes, len(attributes)) < 0:
         raise OSError(ctypes.get_errno(), f"query of {interface} {direction}")
     (count,) = struct.unpack_from("=I", attributes, 24)
-    return [json.loads(run("bpftool", "-j", "prog", "show", "id", str(ids[i])))["name"] for i in range(count)]
+    return list(zip(programs[:count], links[:count], strict=True))
 
 
 def attached(interface: str) -> dict[str, list[str]]:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from dynmon.client import ApiError
-from tests.hooks import tcx_programs
-from tests.support import needs, wait_until
+from tests.hooks import tcx_links, tcx_programs
+from tests.support import needs, run, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
@@ -176,6 +176,103 @@ def test_a_direction_without_code_has_no_program(client, veth):
 
     client.reset("monitor", "egress")
     assert [] == tcx_programs(veth.host, "egress")
+
+
+SHARING = {
+    "ingress": """
+BPF_TABLE_SHARED("percpu_array", int, u64, BOTH, 1);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	BOTH.increment(0);
+	return RX_OK;
+}
+""",
+    "egress": """
+BPF_TABLE("extern", int, u64, BOTH, 1);
+BPF_ARRAY(OWN, u64, 1);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	BOTH.increment(0, 10);
+	OWN.increment(0);
+	return RX_OK;
+}
+""",
+}
+BOTH = {"name": "both", "map-name": "BOTH"}
+OWN = {"name": "own", "map-name": "OWN"}
+
+
+def test_a_shared_map_stays_one_map_when_one_path_is_replaced(client, veth):
+    """New ingress code starts with a new shared map, and the egress code that goes on counts there from then on."""
+    ingress = {"code": SHARING["ingress"], "metric-configs": [BOTH]}
+    egress = {"code": SHARING["egress"], "metric-configs": [BOTH, OWN]}
+
+    def counts():
+        veth.send_in(FRAME, count=3)
+        veth.send_out(FRAME, count=2)
+        names = [("ingress", "both"), ("egress", "both"), ("egress", "own")]
+        return [count_of(client, "monitor", *name) for name in names]
+
+    client.create("monitor", {"dataplane-config": {"ingress-path": ingress, "egress-path": egress}})
+    client.attach("monitor", veth.host)
+    assert [23, 23, 2] == counts()
+
+    client.inject("monitor", {"egress-path": egress})
+    assert [46, 46, 2] == counts()
+
+    client.inject("monitor", {"ingress-path": ingress})
+    assert [23, 23, 4] == counts()
+
+    narrower = {**ingress, "code": SHARING["ingress"].replace("u64", "u32")}
+    with pytest.raises(ApiError, match="egress code: map 'BOTH' is declared with values of 8 bytes"):
+        client.inject("monitor", {"ingress-path": narrower})
+    client.set_loglevel("monitor", "DEBUG")
+    assert [46, 46, 6] == counts()
+
+    client.reset("monitor", "ingress")
+    veth.send_out(FRAME)
+    assert 56 == count_of(client, "monitor", "egress", "both")
+
+
+def test_a_public_map_outlives_its_owner_where_it_is_used(client, veth):
+    """Who refers to it counts on; nobody new finds it, and its name is free again."""
+    public = {"code": SHARING["ingress"].replace("_SHARED", "_PUBLIC"), "metric-configs": [BOTH]}
+    user = {"code": SHARING["egress"], "metric-configs": [BOTH]}
+    client.create("owner", {"dataplane-config": {"ingress-path": public}})
+    client.create("user", {"dataplane-config": {"ingress-path": user}})
+    client.attach("owner", veth.host)
+    client.attach("user", veth.host)
+    veth.send_in(FRAME)
+    with pytest.raises(ApiError, match="'BOTH' is already declared by cube 'owner'"):
+        client.create("second", {"dataplane-config": {"ingress-path": public}})
+
+    client.delete("owner")
+    veth.send_in(FRAME)
+
+    assert 21 == count_of(client, "user", "ingress", "both")
+    with pytest.raises(ApiError, match="undefined table 'BOTH'"):
+        client.create("second", {"dataplane-config": {"ingress-path": user}})
+    client.create("second", {"dataplane-config": {"ingress-path": public}})
+    assert 0 == count_of(client, "second", "ingress", "both")
+
+
+@needs("bpftool")
+def test_a_link_that_somebody_else_detached_is_made_again(client, veth):
+    """`bpftool link detach` takes a program off; the next injection puts its successor there."""
+    good = {"code": COUNTER, "metric-configs": [PACKETS]}
+    client.create("monitor", {"dataplane-config": {"ingress-path": good, "egress-path": good}})
+    client.attach("monitor", veth.host)
+    for link_id in tcx_links(veth.host, "egress"):
+        run("bpftool", "link", "detach", "id", str(link_id))
+    assert [] == tcx_programs(veth.host, "egress")
+
+    client.inject("monitor", {"ingress-path": good, "egress-path": good})
+    veth.send_in(FRAME, count=4)
+    veth.send_out(FRAME, count=3)
+
+    assert [4, 3] == [count_of(client, "monitor", direction) for direction in ("ingress", "egress")]
+    client.detach("monitor", veth.host)
+    assert [] == tcx_programs(veth.host, "ingress") + tcx_programs(veth.host, "egress")
 
 
 def test_the_log_level_changes_without_losing_counts(client, daemon, veth):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, MetricNotFound, NotAttached
-from dynmon.dataplane import PUBLIC, SHARED, Chain, Dataplane, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Chain, Dataplane, Foundry, LoadedPath, Placement, maps_tagged
 from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Reading, expose, families_of, read
 from dynmon.models import (
     AttachRequest,
@@ -88,6 +88,9 @@ class DynmonCube:
     def inject(self, config: DataplaneConfig) -> None:
         """Run the paths that `config` mentions, starting from empty maps; both of them or neither.
 
+        A path that is not mentioned runs on in its own maps. Where it refers to a map that the other path now declares
+        anew, it follows to the new one: what is shared stays one map.
+
         Raises:
             InjectionError: The code does not compile or load, or a metric names a map it cannot have. The old code
                 runs on.
@@ -101,6 +104,9 @@ class DynmonCube:
                 offers = self._shared_with(direction, {**self._dataplane.paths, **fresh})
                 built = self._foundry.build(path, self._placement(direction, self.loglevel), offers)
                 fresh[direction] = undo.enter_context(built)
+            for direction, running in self._dataplane.paths.items():
+                if direction not in wanted and (renewed := _renewed(running, self._shared_with(direction, fresh))):
+                    fresh[direction] = undo.enter_context(self._foundry.rebuild(running, running.placement, renewed))
             self._switch(fresh)
             undo.pop_all()
 
@@ -216,6 +222,12 @@ class DynmonCube:
             self._dataplane.replace(changes)
             self._metrics.update(bound)
             undo.pop_all()
+
+
+def _renewed(path: LoadedPath, shared: Mapping[str, int]) -> dict[str, int]:
+    """Those of the `shared` maps that `path` refers to."""
+    referred_to = maps_tagged(path.loaded, EXTERN)
+    return {name: descriptor for name, descriptor in shared.items() if name in referred_to}
 
 
 def _public_maps(paths: Iterable[LoadedPath | None]) -> dict[str, int]:

@@ -4,9 +4,10 @@ from dynmon.dataplane.chain import Chain, NotOnChain
 from dynmon.dataplane.dataplane import Attachment, Dataplane
 from dynmon.dataplane.log import ProgramLog
 from dynmon.dataplane.path import Foundry, LoadedPath, Placement
-from dynmon.dataplane.shared_maps import PUBLIC, SHARED, MapAlreadyPublic, PublicMaps, maps_tagged
+from dynmon.dataplane.shared_maps import EXTERN, PUBLIC, SHARED, MapAlreadyPublic, PublicMaps, maps_tagged
 
 __all__ = [
+    "EXTERN",
     "PUBLIC",
     "SHARED",
     "Attachment",

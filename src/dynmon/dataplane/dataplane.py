@@ -23,6 +23,7 @@ from dynmon.bpf import Link, attach_tc, attach_xdp
 from dynmon.dataplane.chain import Chain
 from dynmon.dataplane.path import LoadedPath
 from dynmon.models import CubeType, Direction, Hook
+from dynmon.netdev import InterfaceNotFound
 
 XDP_MODES = {CubeType.XDP_SKB: "skb", CubeType.XDP_DRV: "drv"}
 
@@ -126,13 +127,23 @@ class Dataplane:
         self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack
     ) -> None:
         link = attachment.links.get(direction)
-        if link:
-            link.update(path.program)
+        if link and self._update(attachment, link, path):
             undo.callback(link.update, self._paths[direction].program)
-        else:
-            link = attachment.links[direction] = self._new_link(attachment, direction, path)
-            undo.callback(attachment.links.pop, direction)
-            undo.callback(link.close)
+            return
+        link = attachment.links[direction] = self._new_link(attachment, direction, path)
+        undo.callback(attachment.links.pop, direction)
+        undo.callback(link.close)
+
+    def _update(self, attachment: Attachment, link: Link, path: LoadedPath) -> bool:
+        """Let `link` run another program; false when somebody else has detached it, which an administrator can."""
+        try:
+            link.update(path.program)
+        except InterfaceNotFound:
+            if attachment.current_name() is None:
+                raise
+            link.close()
+            return False
+        return True
 
     def _new_link(self, attachment: Attachment, direction: Direction, path: LoadedPath) -> Link:
         name = attachment.chain.interface

@@ -57,13 +57,19 @@ class Foundry:
         loaded = self._load(config, artifact, placement, {}, {**self.public_maps.offers(), **offers})
         return LoadedPath(config, placement, artifact, loaded)
 
-    def rebuild(self, path: LoadedPath, placement: Placement) -> LoadedPath:
+    def rebuild(
+        self, path: LoadedPath, placement: Placement, replacements: Mapping[str, int] | None = None
+    ) -> LoadedPath:
         """Load the same object again with other constants, on the very maps that `path` counts in.
 
+        `replacements` take the place of those among them that the code calls ``extern``.
+
         Raises:
-            InjectionError: The kernel refused what it took before, for want of memory for instance.
+            InjectionError: The kernel refused what it took before, for want of memory for instance, or a replacement
+                has keys or values of another size.
         """
         kept = {name: bpf_map.fd for name, bpf_map in path.maps.items() if ".rodata" not in name}
+        kept |= replacements or {}
         loaded = self._load(path.config, path.artifact, placement, kept, kept)
         return LoadedPath(path.config, placement, path.artifact, loaded)
 

@@ -10,6 +10,7 @@ from dynmon.errors import InjectionError
 
 SHARED = "dynmon:shared"
 PUBLIC = "dynmon:public"
+EXTERN = "dynmon:extern"
 
 
 class MapAlreadyPublic(InjectionError):
