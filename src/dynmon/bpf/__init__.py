@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dynmon.bpf.clsact import attach_clsact
     from dynmon.bpf.errors import (
         BatchTooSmall,
+        HookFull,
         InterfaceBusy,
         LoaderDied,
         LoadError,
@@ -34,6 +35,7 @@ HOMES = {
     "clsact": ("attach_clsact",),
     "errors": (
         "BatchTooSmall",
+        "HookFull",
         "InterfaceBusy",
         "LoadError",
         "LoaderDied",
@@ -56,6 +58,7 @@ _HOME = {name: home for home, names in HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 - in the order of the imports above
     "attach_clsact",
     "BatchTooSmall",
+    "HookFull",
     "InterfaceBusy",
     "LoaderDied",
     "LoadError",

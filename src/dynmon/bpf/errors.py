@@ -14,6 +14,9 @@ from dynmon.errors import (
     diagnostics_as_data,
 )
 
+# Of one tcx hook: BPF_MPROG_MAX is 64, and one place stays free (Linux 6.6, 053c8e1f235d).
+MAX_PROGRAMS = 63
+
 
 class _Refused(InjectionError):
     """Shared by what libbpf and the kernel say before the verifier has the word."""
@@ -99,6 +102,21 @@ class InterfaceBusy(ConflictError):
 
     def fields(self) -> Mapping[str, Any]:
         return {"interface": self.interface, "program-id": self.program_id}
+
+
+class HookFull(ConflictError):
+    """The attach point has as many programs as the kernel takes."""
+
+    def __init__(self, interface: str, direction: str) -> None:
+        super().__init__(
+            f"attach to {interface!r} {direction}: the kernel takes {MAX_PROGRAMS} programs there and no more; "
+            "detach another one first"
+        )
+        self.interface = interface
+        self.direction = direction
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"interface": self.interface, "direction": str(self.direction)}
 
 
 class ModeUnsupported(UnsupportedError):

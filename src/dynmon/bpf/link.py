@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from dynmon.bpf import _libbpf, _syscall
-from dynmon.bpf.errors import InterfaceBusy, ModeUnsupported
+from dynmon.bpf.errors import HookFull, InterfaceBusy, ModeUnsupported
 from dynmon.bpf.features import kernel_features
 from dynmon.bpf.program import Program
 from dynmon.errors import DynmonError, KernelError, UnsupportedError
@@ -98,6 +98,7 @@ def attach_tcx(
     Raises:
         UnsupportedError: This kernel has no tcx.
         InterfaceNotFound: There is no such interface, or it went away meanwhile.
+        HookFull: The attach point has as many programs as the kernel takes.
     """
     if not kernel_features().has_tcx:
         raise UnsupportedError(f"attach to {interface_name!r} {direction}: this kernel has no tcx links")
@@ -163,4 +164,6 @@ def _owned(fd: int, kind: str, interface_name: str) -> BpfLink:
 def _attach_error(error: OSError, interface_name: str, direction: Direction) -> DynmonError:
     if error.errno in GONE:
         return InterfaceNotFound(interface_name)
+    if error.errno == errno.ERANGE:
+        return HookFull(interface_name, direction)
     return KernelError(f"attach to {interface_name!r} {direction}", error)

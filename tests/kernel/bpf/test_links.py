@@ -1,10 +1,12 @@
 """Attach, replace and detach programs, by counted packets."""
 
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from dynmon.bpf import (
+    HookFull,
     InterfaceBusy,
     ProgramType,
     attach_clsact,
@@ -134,6 +136,22 @@ def test_an_interface_that_goes_away_takes_the_link_with_it(veth, index, counter
     with pytest.raises(InterfaceNotFound):
         link.update(another_counter.program)
     link.close()
+
+
+@needs("tcx")
+def test_a_hook_takes_no_more_programs_than_the_kernel_has_room_for(veth, index, counter, load):
+    """The 64th is refused as a conflict that a person can resolve; the 63 run on."""
+    with ExitStack() as links:
+        for _ in range(62):
+            program = load(TC_COUNTER).program
+            links.enter_context(attach_tcx(program, index, Direction.INGRESS, interface_name=veth.host))
+        last = Counter(load(TC_COUNTER))
+        links.enter_context(attach_tcx(last.program, index, Direction.INGRESS, interface_name=veth.host))
+        with pytest.raises(HookFull, match=f"{veth.host}.* ingress: the kernel takes 63 programs"):
+            attach_tcx(counter.program, index, Direction.INGRESS, interface_name=veth.host)
+        veth.send_in(FRAME, count=2)
+
+        assert (2, 0) == (last.packets(), counter.packets())
 
 
 @needs("tcx")
