@@ -1,9 +1,8 @@
-"""The HTTP server around the application: uvicorn, with a limit on the time that a request's head may take."""
+"""The HTTP server around the application: uvicorn, with limits on connections and on the time of a request's head."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +13,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from dynmon.api.limits import CLOSE
+from dynmon.api.problems import problem
 from dynmon.settings import Settings
 
 KEEP_ALIVE_SECONDS = 30
@@ -34,8 +35,10 @@ class HeadTimeoutProtocol(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock for the first request."""
+        """Start the clock for the first request; a connection too many gets an answer, but no more than that."""
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.app = _busy
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -52,6 +55,12 @@ class HeadTimeoutProtocol(H11Protocol):
         else:
             self._stop_timer()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, as a problem like any other; an answer that has begun is left as it is."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_answer(HTTPStatus.BAD_REQUEST, "the request is not valid HTTP"))
+        self.transport.close()
+
     def _start_timer(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_seconds, self._head_timed_out)
@@ -66,7 +75,8 @@ class HeadTimeoutProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         if self.conn.trailing_data[0]:
-            self.transport.write(_timeout_answer(self.head_seconds))
+            detail = f"the head of the request did not arrive within {self.head_seconds:g} seconds"
+            self.transport.write(_answer(HTTPStatus.REQUEST_TIMEOUT, detail))
         self.transport.close()
 
 
@@ -89,24 +99,17 @@ class DateMiddleware:
         await self.app(scope, receive, send_dated)
 
 
-def _timeout_answer(seconds: float) -> bytes:
-    status = HTTPStatus.REQUEST_TIMEOUT
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": status.phrase,
-            "status": int(status),
-            "detail": f"the head of the request did not arrive within {seconds:g} seconds",
-        },
-        separators=(",", ":"),
-    )
-    head = [
-        f"HTTP/1.1 {int(status)} {status.phrase}",
-        "content-type: application/problem+json",
-        f"content-length: {len(body)}",
-        "connection: close",
-    ]
-    return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer every request of a connection too many."""
+    detail = f"the daemon has {MAX_CONNECTIONS} connections already; try again later"
+    await problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=CLOSE)(scope, receive, send)
+
+
+def _answer(status: HTTPStatus, detail: str) -> bytes:
+    """A problem where there is no request that the application could answer."""
+    response = problem(status, detail, headers=CLOSE)
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in response.raw_headers)
+    return f"HTTP/1.1 {int(status)} {status.phrase}\r\n".encode() + head + b"\r\n" + bytes(response.body)
 
 
 def server_config(app: Starlette, settings: Settings, **options: Any) -> uvicorn.Config:
@@ -129,6 +132,5 @@ def server_config(app: Starlette, settings: Settings, **options: Any) -> uvicorn
         "proxy_headers": False,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_SECONDS,
-        "limit_concurrency": MAX_CONNECTIONS,
     }
     return uvicorn.Config(DateMiddleware(app), **{**defaults, **options})

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from dynmon.api import server
+
 Dial = Callable[[], socket.socket]
 
 
@@ -101,6 +103,35 @@ def test_a_client_that_asks_first_need_not_send_a_large_body(dial: Dial) -> None
     connection.sendall(b"PUT / HTTP/1.1\r\nHost: d\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n")
 
     assert 413 == answer(connection)[0]
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\r\n\r\n", b"GET /a b HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"])
+def test_what_is_not_http_is_refused_as_a_problem(dial: Dial, garbage: bytes) -> None:
+    connection = dial()
+    connection.sendall(garbage)
+
+    status, problem = answer(connection)
+
+    assert (400, "the request is not valid HTTP") == (status, problem["detail"])
+
+
+def test_a_connection_too_many_is_told_so(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were there before are served on."""
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+    request = b"GET / HTTP/1.1\r\nHost: d\r\n\r\n"
+    served = [dial(), dial()]
+    for connection in served:
+        connection.sendall(request)
+        assert b"200 OK" in connection.recv(65536)
+    refused = dial()
+    refused.sendall(request)
+
+    status, problem = answer(refused)
+
+    assert (503, "the daemon has 2 connections already; try again later") == (status, problem["detail"])
+    for connection in served:
+        connection.sendall(request)
+        assert b"200 OK" in connection.recv(65536)
 
 
 @pytest.mark.parametrize("beginning", [b"GET / HT", b"GET / HTTP/1.1\r\nHost: d\r\nX-Long: "])
