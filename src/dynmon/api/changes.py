@@ -177,7 +177,7 @@ def _one_path(direction: Direction, path: PathConfig) -> DataplaneConfig:
 def _name_in(body: Any) -> str:
     name = as_object(body).get("name")
     if not isinstance(name, str) or not name:
-        raise UnexpectedBody("a cube with its name: name is required")
+        raise UnexpectedBody('an object with the name of the cube, such as {"name": "monitor"}')
     return name
 
 

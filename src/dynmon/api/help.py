@@ -64,7 +64,7 @@ def describe(node: Node, kind: str = "") -> dict[str, str]:
 def about_leaf(leaf: Leaf, asked: HelpRequest) -> Any:
     """The values that a leaf can have; there is no other help about one."""
     if not asked.completion:
-        raise HelpNotAvailable(f"there is no help about {leaf.name!r}, only completion")
+        raise HelpNotAvailable(f"{leaf.name}: {leaf.description}; a single value, with nothing below it")
     return [value.lower() for value in leaf.values]
 
 
@@ -73,11 +73,12 @@ def about_container(container: Container, asked: HelpRequest) -> Any:
     members = [node for node in container.children if node.linked]
     inner = [node for node in members if not isinstance(node, Leaf)]
     leaves = [node for node in members if isinstance(node, Leaf) and node.access is Access.READ_WRITE]
+    commands = ["set", "show"] if container.access is Access.READ_WRITE else ["show"]
     match asked.help:
         case Help.NONE if asked.completion:
-            return [*_names(inner), "set", "show"]
+            return [*_names(inner), *commands]
         case Help.NONE:
-            return {"commands": ["set", "show"], "params": _described(inner)}
+            return {"commands": commands, "params": _described(inner)}
         case Help.SHOW:
             return _names(members) if asked.completion else {"params": _described(members)}
         case Help.SET:

@@ -87,6 +87,21 @@ def test_help_describes_containers_and_leaves() -> None:
     assert {"name", "type", "simpletype", "description", "example"} == set(settings["loglevel"])
 
 
+def test_set_is_offered_where_something_can_be_set() -> None:
+    none = HelpRequest(Help.NONE, False)
+
+    assert ["show"] == helps.about_container(container("metrics"), none)["commands"]
+    assert ["set", "show"] == helps.about_container(container("dataplane-config"), none)["commands"]
+
+
+def test_help_about_a_leaf_says_what_it_is() -> None:
+    [loglevel] = [node for node in CUBE.members if node.name == "loglevel"]
+    assert isinstance(loglevel, Leaf)
+
+    with pytest.raises(HelpNotAvailable, match="loglevel: How much pcn_log in the code says; a single value"):
+        helps.about_leaf(loglevel, HelpRequest(Help.NONE, False))
+
+
 @pytest.mark.parametrize(
     ("help_word", "answer"),
     [
