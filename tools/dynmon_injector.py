@@ -41,6 +41,9 @@ def main() -> None:
         config = load_config(Path(options.path_to_configuration))
         if options.type != "both":
             config[f"{'egress' if options.type == 'ingress' else 'ingress'}-path"] = {}
+        if not any(config.get(f"{direction}-path") for direction in DIRECTIONS):
+            wanted = "code" if options.type == "both" else f"{options.type}-path"
+            print(f"nothing to inject: {options.path_to_configuration} has no {wanted}", file=sys.stderr)
         run(Daemon(options.address, options.port), options, config)
     except Failure as failure:
         print(failure, file=sys.stderr)

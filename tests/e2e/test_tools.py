@@ -110,6 +110,13 @@ def test_one_path_only(injector, client, veth, tmp_path, direction, other):
     assert "Default path config" == paths[f"{other}-path"]["name"]
 
 
+def test_a_configuration_without_the_wanted_path_is_said(injector, client, veth, packet_counter):
+    outcome = injector("-t", "egress", "dm", veth.host, packet_counter)
+
+    assert 0 == outcome.returncode
+    assert f"nothing to inject: {packet_counter} has no egress-path\n" == outcome.stderr
+
+
 def test_mode_and_debug_of_a_new_cube(injector, client, veth, packet_counter):
     assert 0 == injector("-m", "xdp_skb", "-d", "dm", veth.host, packet_counter).returncode
     cube = client.get("dm")
