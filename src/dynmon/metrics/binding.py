@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -83,12 +85,13 @@ class BoundMetric:
 
         Raises:
             UnknownMap: It is not there.
-            UnreadableMap: Its type has no values to read, or they cannot be decoded.
+            UnreadableMap: Its type has no values to read, its flags forbid that, or they cannot be decoded.
         """
         if config.map_name not in maps:
             raise UnknownMap(config.name, config.map_name, direction, declared_names(maps))
         bpf_map = maps[config.map_name]
         try:
+            _check_access(bpf_map, is_emptied=config.extraction_options.empty_on_read)
             key, value = _plans(bpf_map, btf)
         except (_UnreadableError, UndecodableType) as reason:
             raise UnreadableMap(config.name, config.map_name, direction, str(reason)) from reason
@@ -102,6 +105,17 @@ def declared_names(maps: Mapping[str, BpfMap]) -> list[str]:
 
 class _UnreadableError(Exception):
     """A reason, on its way to the metric's name."""
+
+
+def _check_access(bpf_map: BpfMap, *, is_emptied: bool) -> None:
+    # The kernel keeps BPF_F_RDONLY and BPF_F_WRONLY with the descriptor, not among the flags of the map.
+    access = fcntl.fcntl(bpf_map.fd, fcntl.F_GETFL) & os.O_ACCMODE
+    has_keys = bpf_map.info.key_size > 0
+    if access == os.O_WRONLY:
+        raise _UnreadableError("it is declared with BPF_F_WRONLY")
+    if access == os.O_RDONLY and (is_emptied or not has_keys):
+        how = "empty-on-read" if has_keys else "reading"
+        raise _UnreadableError(f"{how} would empty it, but it is declared with BPF_F_RDONLY")
 
 
 def _plans(bpf_map: BpfMap, btf: Btf) -> tuple[Plan | None, Plan]:

@@ -26,7 +26,7 @@ HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, LRU_HASH, LRU_PERCPU_HASH, LPM_TRIE, QUE
     22,
     23,
 )
-NO_PREALLOC = 1
+NO_PREALLOC, READ_ONLY, WRITE_ONLY = 1, 8, 16
 EVERY_KIND = f"""
 struct event {{ u64 timestamp; u32 length; }};
 struct session {{ u32 saddr, daddr; u16 sport, dport; u8 proto; }};
@@ -46,6 +46,9 @@ MAP({PERCPU_ARRAY}, PERCPU_ARRAY, u32, u16, 3000, 0);
 struct {{ int (*type)[{HASH}]; int (*key_size)[4]; int (*value_size)[6]; int (*max_entries)[4]; }} BYTES SEC(".maps");
 struct {{ int (*type)[{ARRAY}]; int (*key_size)[4]; int (*value_size)[3]; int (*max_entries)[2]; }} BLOCKS SEC(".maps");
 struct {{ int (*type)[27]; int (*max_entries)[4096]; }} RING SEC(".maps");
+MAP({ARRAY}, READ_ONLY, u32, u64, 1, {READ_ONLY});
+MAP({ARRAY}, WRITE_ONLY, u32, u64, 1, {WRITE_ONLY});
+struct {{ int (*type)[{QUEUE}]; u32 *value; int (*max_entries)[4]; int (*map_flags)[{READ_ONLY}]; }} STUCK SEC(".maps");
 """
 HASHES = ["HASH", "LRU_HASH", "NO_PREALLOC", "LPM_TRIE"]
 PERCPU_HASHES = ["PERCPU_HASH", "LRU_PERCPU_HASH"]
@@ -231,6 +234,24 @@ def test_a_map_without_values_is_refused_with_the_readable_kinds(every_kind):
 
     assert "array" in str(no.value)
     assert "check" == no.value.stage
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "reason"),
+    [
+        ("WRITE_ONLY", {}, "it is declared with BPF_F_WRONLY"),
+        ("READ_ONLY", EMPTYING, "empty-on-read would empty it, but it is declared with BPF_F_RDONLY"),
+        ("STUCK", {}, "reading would empty it, but it is declared with BPF_F_RDONLY"),
+    ],
+)
+def test_a_map_whose_flags_forbid_the_read_is_refused_before_anybody_reads(every_kind, name, config, reason):
+    """Once bound, it would fail every look at the cube that it belongs to."""
+    with pytest.raises(UnreadableMap, match=reason):
+        every_kind.bind(name, **config)
+
+
+def test_a_map_that_we_may_only_read_can_be_read(every_kind):
+    assert [0] == read(every_kind.bind("READ_ONLY"), drain=True).value
 
 
 @pytest.mark.usefixtures("with_and_without_batch")
