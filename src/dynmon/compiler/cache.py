@@ -26,9 +26,13 @@ class ObjectCache:
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The folder holds code that will run in the kernel: nobody else may put any there.
-        folder.chmod(0o700)
+        self.make_folder()
+
+    def make_folder(self) -> None:
+        """Make the folder where it is not there (any more)."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # It holds code that will run in the kernel: nobody else may put any there.
+        self._folder.chmod(0o700)
 
     def get(self, key: str) -> tuple[bytes, tuple[Diagnostic, ...]] | None:
         """The object and its warnings; None when they are not here or not whole."""
@@ -42,7 +46,8 @@ class ObjectCache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -52,6 +57,7 @@ class ObjectCache:
         """Keep an object; a full disk costs only the next compilation."""
         facts = {"sha256": hashlib.sha256(code).hexdigest(), "warnings": [asdict(item) for item in warnings]}
         with contextlib.suppress(OSError):
+            self.make_folder()
             descriptor, name = tempfile.mkstemp(prefix=".object-", dir=self._folder)
             try:
                 with os.fdopen(descriptor, "wb") as file:

@@ -6,6 +6,8 @@ import hashlib
 import re
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +15,37 @@ from dynmon.compiler.cache import ObjectCache
 from dynmon.compiler.diagnostics import MAX_DIAGNOSTICS, CompileError, parse_diagnostics
 from dynmon.compiler.headers import headers_digest, install_headers
 from dynmon.compiler.sandbox import Outcome, Sandbox
-from dynmon.compiler.toolchain import PROGRAMS, find_toolchain, flags_for
-from dynmon.errors import Diagnostic
+from dynmon.compiler.toolchain import PROGRAMS, Toolchain, find_toolchain, flags_for
+from dynmon.errors import Diagnostic, KernelError
 from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
 
 CONCURRENT_COMPILATIONS = 2
 OUT_OF_MEMORY = re.compile(r"^LLVM ERROR: out of memory|std::bad_alloc", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class _Workshop:
+    """A clang and the headers as they were on disk at one time, and the sandbox that was built around them.
+
+    Both may be upgraded or deleted while the daemon runs. The sandbox knows its files by what they were, not by their
+    names, and so would run nothing any more.
+    """
+
+    toolchain: Toolchain
+    toolchain_digest: str
+    folder: Path
+    folder_inode: int
+    salt: str
+    sandbox: Sandbox
+    users: int = 0
+
+    def is_current(self) -> bool:
+        """Whether the same files are still there."""
+        try:
+            return self.folder.stat().st_ino == self.folder_inode and self.toolchain.digest == self.toolchain_digest
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +68,11 @@ class Compiler:
 
     def __init__(self, cache_dir: Path, limits: CompileLimits, clang: str | None = None) -> None:
         self._limits = limits
-        self._toolchain = find_toolchain(clang)
+        self._clang = clang
+        self._cache_dir = cache_dir
         self._cache = ObjectCache(cache_dir)
-        headers = headers_digest()
-        self._salt = f"{headers}\0{self._toolchain.digest}"
-        self._sandbox = Sandbox(self._toolchain, install_headers(cache_dir, headers), limits)
+        self._lock = threading.Lock()
+        self._workshop = self._new_workshop()
         self._turn = threading.BoundedSemaphore(CONCURRENT_COMPILATIONS)
 
     def __enter__(self) -> Compiler:
@@ -60,26 +86,56 @@ class Compiler:
 
         Raises:
             CompileError: clang refuses the code, or a limit ended the compilation.
+            ClangNotFound, HeadersNotFound: They were there before.
             UnsupportedError: clang cannot be confined on this machine.
         """
         flags = flags_for(direction, hook)
         text = source.encode(errors="replace")
-        key = hashlib.sha256("\0".join((self._salt, *flags, "")).encode() + text).hexdigest()
         program = PROGRAMS[direction]
-        if found := self._cache.get(key):
+        if found := self._cache.get(_key(self._workshop, flags, text)):
             return Artifact(found[0], program, cached=True, warnings=found[1])
-        with self._turn:
-            outcome = self._sandbox.run(flags, text)
+        with self._turn, self._current_workshop() as workshop:
+            outcome = workshop.sandbox.run(flags, text)
         findings = parse_diagnostics(outcome.messages, source, direction)
         if outcome.status or outcome.stopped or not outcome.output:
             raise CompileError(self._explain(outcome, findings, direction))
         warnings = tuple(finding for finding in findings if finding.severity == "warning")
-        self._cache.put(key, outcome.output, warnings)
+        self._cache.put(_key(workshop, flags, text), outcome.output, warnings)
         return Artifact(outcome.output, program, cached=False, warnings=warnings)
 
     def close(self) -> None:
         """End the sandbox; compilations that run now fail."""
-        self._sandbox.close()
+        self._workshop.sandbox.close()
+
+    @contextmanager
+    def _current_workshop(self) -> Iterator[_Workshop]:
+        """The workshop with the files of now; an outdated one is closed when the last one has left it."""
+        with self._lock:
+            if not self._workshop.is_current():
+                outdated, self._workshop = self._workshop, self._new_workshop()
+                if not outdated.users:
+                    outdated.sandbox.close()
+            workshop = self._workshop
+            workshop.users += 1
+        try:
+            yield workshop
+        finally:
+            with self._lock:
+                workshop.users -= 1
+                if workshop is not self._workshop and not workshop.users:
+                    workshop.sandbox.close()
+
+    def _new_workshop(self) -> _Workshop:
+        toolchain = find_toolchain(self._clang)
+        toolchain_digest, headers = toolchain.digest, headers_digest()
+        try:
+            self._cache.make_folder()
+            folder = install_headers(self._cache_dir, headers)
+            inode = folder.stat().st_ino
+        except OSError as error:
+            raise KernelError(f"copy the headers for eBPF code to {str(self._cache_dir)!r}", error) from error
+        sandbox = Sandbox(toolchain, folder, self._limits)
+        return _Workshop(toolchain, toolchain_digest, folder, inode, f"{headers}\0{toolchain_digest}", sandbox)
 
     def _explain(
         self, outcome: Outcome, findings: tuple[Diagnostic, ...], direction: Direction
@@ -100,6 +156,11 @@ class Compiler:
         if OUT_OF_MEMORY.search(outcome.messages):
             return f"compiling needs more memory than the limit of {self._limits.memory_bytes >> 20} MiB"
         return None
+
+
+def _key(workshop: _Workshop, flags: tuple[str, ...], text: bytes) -> str:
+    """Stands for everything that goes into an object."""
+    return hashlib.sha256("\0".join((workshop.salt, *flags, "")).encode() + text).hexdigest()
 
 
 def _failure(outcome: Outcome) -> str:

@@ -17,13 +17,12 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from dynmon.compiler.headers import system_headers
 from dynmon.compiler.toolchain import Toolchain
-from dynmon.errors import DynmonError, UnsupportedError
+from dynmon.errors import DynmonError, KernelError, UnsupportedError
 from dynmon.settings import CompileLimits
 
 SERVER = Path(__file__).with_name("sandbox_server.py")
@@ -63,38 +62,49 @@ class Sandbox:
         Raises:
             UnsupportedError: Nothing on this machine can confine clang.
             SandboxError: The sandbox died twice.
+            KernelError: There are no descriptors or processes left to run it with.
         """
-        for _ in range(2):
-            with ExitStack() as stack:
-                run = stack.enter_context(_Run(source, self._limits))
-                try:
-                    self._submit(arguments, run.descriptors())
-                except (BrokenPipeError, ConnectionError):
-                    self.close()  # it died; the next try starts another
-                    continue
-                run.close_far_ends()
-                return run.collect()
+        try:
+            for _ in range(2):
+                with _Run(source, self._limits) as run:
+                    try:
+                        self._submit(arguments, run)
+                        return run.collect()
+                    except ConnectionError:
+                        continue  # it died, then or in the middle; the next try starts another
+        except OSError as error:
+            raise KernelError("compile eBPF code", error) from error
         raise SandboxError("compile eBPF code: the process that starts clang died")
 
     def close(self) -> None:
         """End the server and whatever it runs."""
         with self._lock:
-            control, self._control = self._control, None
-            server, self._server = self._server, None
+            self._end_server()
+
+    def _submit(self, arguments: Sequence[str], run: _Run) -> None:
+        with self._lock:
+            try:
+                self._send(arguments, run)
+            except ConnectionError:  # it died since the last run
+                self._end_server()
+                self._send(arguments, run)
+        run.close_far_ends()
+
+    def _send(self, arguments: Sequence[str], run: _Run) -> None:
+        if self._control is None:
+            self._control, self._server = self._start()
+        command = [*self._prefix(), str(self._toolchain.clang), *arguments]
+        socket.send_fds(self._control, [json.dumps(command).encode()], run.descriptors())
+
+    def _end_server(self) -> None:
+        control, self._control = self._control, None
+        server, self._server = self._server, None
         if control is not None:
             control.close()
         if server is not None:
             server.wait()
 
-    def _submit(self, arguments: Sequence[str], descriptors: list[int]) -> None:
-        with self._lock:
-            if self._control is None:
-                self._start()
-            assert self._control is not None
-            command = [*self._prefix(), str(self._toolchain.clang), *arguments]
-            socket.send_fds(self._control, [json.dumps(command).encode()], descriptors)
-
-    def _start(self) -> None:
+    def _start(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             server = subprocess.Popen(
@@ -105,22 +115,24 @@ class Sandbox:
                 env={},
                 cwd="/",
             )
-        ours.send(json.dumps(self._config()).encode())
-        answer = ours.recv(1 << 16)
-        refused = json.loads(answer).get("refused") if answer else "its server did not start"
-        if refused is None:
-            self._control, self._server = ours, server
-            return
+        try:
+            ours.send(json.dumps(self._config()).encode())
+            answer = ours.recv(1 << 16)
+        except ConnectionError:
+            answer = b""
+        refused = json.loads(answer).get("refused") if answer else None
+        if answer and refused is None:
+            return ours, server
         ours.close()
         server.wait()
+        if refused is None:
+            raise ConnectionError("the process that starts clang died while it started")
         if refused == "no-landlock" and shutil.which("bwrap"):
             self._bubblewrap = True
-            self._start()
-            return
-        reason = "this kernel has no Landlock and bubblewrap is not installed" if refused == "no-landlock" else refused
-        raise UnsupportedError(
-            f"compile eBPF code: clang cannot be confined: {reason}; try: apt-get install bubblewrap"
-        )
+            return self._start()
+        if refused == "no-landlock":
+            refused = "this kernel has no Landlock; bubblewrap would do: apt-get install bubblewrap"
+        raise UnsupportedError(f"compile eBPF code: clang cannot be confined: {refused}")
 
     def _config(self) -> dict[str, object]:
         return {
@@ -155,29 +167,37 @@ class _Run:
     def __init__(self, source: bytes, limits: CompileLimits) -> None:
         self._limits = limits
         self._near, self._far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._output_reader, self._output_writer = os.pipe2(os.O_CLOEXEC)
-        self._messages_reader, self._messages_writer = os.pipe2(os.O_CLOEXEC)
-        self._source = os.memfd_create("source", os.MFD_CLOEXEC)
-        with os.fdopen(os.dup(self._source), "wb") as file:
-            file.write(source)
-        os.lseek(self._source, 0, os.SEEK_SET)
-        self._open = {
-            self._output_reader,
-            self._output_writer,
-            self._messages_reader,
-            self._messages_writer,
-            self._source,
-        }
+        self._open: set[int] = set()
+        try:
+            self._output_reader, self._output_writer = self._pipe()
+            self._messages_reader, self._messages_writer = self._pipe()
+            self._source = os.memfd_create("source", os.MFD_CLOEXEC)
+            self._open.add(self._source)
+            with os.fdopen(os.dup(self._source), "wb") as file:
+                file.write(source)
+            os.lseek(self._source, 0, os.SEEK_SET)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> _Run:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give every descriptor back; the server then kills what still runs. Twice is harmless."""
         self._near.close()
         self._far.close()
         for descriptor in self._open:
             os.close(descriptor)
         self._open.clear()
+
+    def _pipe(self) -> tuple[int, int]:
+        ends = os.pipe2(os.O_CLOEXEC)
+        self._open.update(ends)
+        return ends
 
     def descriptors(self) -> list[int]:
         """What the server is handed: stdin, stdout, stderr and the socket for the status."""
@@ -191,7 +211,11 @@ class _Run:
             self._open.remove(descriptor)
 
     def collect(self) -> Outcome:
-        """Read until clang ends or a limit is met."""
+        """Read until clang ends or a limit is met.
+
+        Raises:
+            ConnectionError: The process that starts clang died.
+        """
         deadline = time.monotonic() + self._limits.timeout_seconds
         gathered = {self._output_reader: bytearray(), self._messages_reader: bytearray()}
         room = {self._output_reader: self._limits.output_bytes, self._messages_reader: MAX_MESSAGES_BYTES}
@@ -224,5 +248,5 @@ class _Run:
         except TimeoutError:
             return -9
         if len(told) != STATUS.size:
-            raise SandboxError("compile eBPF code: the process that starts clang died")
+            raise ConnectionError("the process that starts clang died")
         return int(STATUS.unpack(told)[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -174,6 +176,37 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 def test_clang_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ClangNotFound, match="apt-get install clang"):
         Compiler(tmp_path, CompileLimits(), clang="/nowhere/clang")
+
+
+def test_the_cache_may_be_deleted_at_any_time(compiler: Compiler, tmp_path: Path) -> None:
+    """What was in it, the headers too, is made again."""
+    compile_ingress(compiler, PASS)
+    shutil.rmtree(tmp_path / "cache")
+
+    assert not compile_ingress(compiler, PASS).cached
+    assert compile_ingress(compiler, PASS).cached
+
+
+@needs("kernel")
+def test_clang_may_be_upgraded_and_removed(tmp_path: Path) -> None:
+    """The next compilation runs the clang of now; without one, only what is in the cache is to be had."""
+    public = Path(tempfile.mkdtemp(prefix="dynmon-test-", dir="/var/tmp"))
+    clang, installed = public / "clang", Path(shutil.which("clang") or "").resolve()
+    try:
+        public.chmod(0o755)
+        shutil.copy(installed, clang)
+        with Compiler(tmp_path, CompileLimits(), clang=str(clang)) as compiler:
+            compile_ingress(compiler, PASS)
+            clang.unlink()
+            shutil.copy(installed, clang)
+            assert compile_ingress(compiler, PASS + "int upgraded;").object
+
+            clang.unlink()
+            assert compile_ingress(compiler, PASS + "int upgraded;").cached
+            with pytest.raises(ClangNotFound):
+                compile_ingress(compiler, PASS + "int removed;")
+    finally:
+        shutil.rmtree(public)
 
 
 def test_source_that_is_not_text(compiler: Compiler) -> None:

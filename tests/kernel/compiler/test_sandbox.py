@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 import sys
@@ -13,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from dynmon.compiler.headers import headers_digest, install_headers
-from dynmon.compiler.sandbox import Outcome, Sandbox
+from dynmon.compiler.sandbox import Outcome, Sandbox, _Run
 from dynmon.compiler.toolchain import Toolchain, find_toolchain, flags_for
+from dynmon.errors import KernelError
 from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
-from tests.support import needs, run, wait_until
+from tests.support import needs, open_descriptors, run, wait_until
 
 pytestmark = needs("kernel", "clang")
 PASS = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md) { return RX_OK; }\n"
@@ -169,6 +171,48 @@ def test_a_killed_server_is_started_again(folder: Path) -> None:
     wait_until(lambda: server.poll() is not None, "the server to die")
 
     assert 0 == compile_in(sandbox, PASS).status
+    sandbox.close()
+
+
+def test_a_server_killed_in_the_middle_costs_time_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code is compiled once more."""
+    sandbox = Sandbox(find_toolchain(), folder, CompileLimits())
+    compile_in(sandbox, PASS)
+    collect, killed = _Run.collect, []
+
+    def kill_and_collect(run: _Run) -> Outcome:
+        server = sandbox._server
+        if not killed and server is not None:
+            killed.append(server.pid)
+            os.kill(server.pid, signal.SIGKILL)
+            wait_until(lambda: server.poll() is not None, "the server to die")
+        return collect(run)
+
+    monkeypatch.setattr(_Run, "collect", kill_and_collect)
+
+    assert 0 == compile_in(sandbox, PASS).status
+    assert 1 == len(killed)
+    sandbox.close()
+
+
+def test_without_descriptors_there_is_an_error_and_nothing_stays_open(folder: Path) -> None:
+    sandbox = Sandbox(find_toolchain(), folder, CompileLimits())
+    compile_in(sandbox, PASS)
+    before = open_descriptors()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest, refusals = max(int(entry.split()[0]) for entry in before), []
+    try:
+        for room in range(1, 9):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + room, hard))
+            try:
+                compile_in(sandbox, PASS)
+            except KernelError as error:
+                refusals.append(str(error))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert {"compile eBPF code: Too many open files"} == set(refusals)
+    assert before == open_descriptors()
     sandbox.close()
 
 

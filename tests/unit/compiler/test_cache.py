@@ -40,6 +40,21 @@ def test_a_damaged_entry_counts_as_absent(tmp_path: Path, damage) -> None:  # ty
     assert not entry.exists()
 
 
+def test_an_entry_that_is_no_file_counts_as_absent(tmp_path: Path) -> None:
+    (tmp_path / ("key" + SUFFIX)).mkdir()
+
+    assert ObjectCache(tmp_path).get("key") is None
+
+
+def test_a_deleted_folder_is_made_again(tmp_path: Path) -> None:
+    cache = ObjectCache(tmp_path / "cache")
+    (tmp_path / "cache").rmdir()
+    assert cache.get("key") is None
+    cache.put("key", b"content", ())
+
+    assert (b"content", ()) == cache.get("key")
+
+
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     cache = ObjectCache(tmp_path, max_bytes=3500)
     for age, key in enumerate("abc"):
