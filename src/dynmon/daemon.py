@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -31,7 +32,9 @@ LOG_LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warn": logging.WARNING,
+    "warning": logging.WARNING,
     "err": logging.ERROR,
+    "error": logging.ERROR,
     "critical": logging.CRITICAL,
     "off": logging.CRITICAL + 1,
 }
@@ -174,8 +177,15 @@ def listen(address: str, port: int) -> socket.socket:
     return listening
 
 
+def raise_descriptor_limit() -> None:
+    """Each map, program, link and connection is a descriptor; the usual 1024 are few."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit status."""
+    raise_descriptor_limit()
     with ExitStack() as parts:
         parts.enter_context(only_user_of(settings.state_dir))
         listening = parts.enter_context(listen(settings.address, settings.port))

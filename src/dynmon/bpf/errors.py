@@ -57,21 +57,29 @@ class LoaderDied(_Refused):
 class VerifierError(InjectionError):
     """The kernel's verifier refused the program.
 
-    ``diagnostics`` has the user's own line it stopped at, as far as that is known; ``log`` the verifier's last lines.
+    ``diagnostics`` has the user's own line it stopped at, as far as that is known; ``log`` the verifier's last lines;
+    ``hint`` what to do, where the reason is a common one.
     """
 
     stage = "verify"
 
     def __init__(
-        self, file: str, program: str, message: str, diagnostics: Sequence[Diagnostic], log: Sequence[str]
+        self,
+        file: str,
+        program: str,
+        message: str,
+        diagnostics: Sequence[Diagnostic],
+        log: Sequence[str],
+        hint: str = "",
     ) -> None:
         place = next((f" at line {item.line}" for item in diagnostics if item.line), "")
-        super().__init__(f"the kernel refused the {file} code{place}: {message}")
+        super().__init__(f"the kernel refused the {file} code{place}: {message}{f' ({hint})' if hint else ''}")
         self.file = file
         self.program = program
         self.message = message
         self.diagnostics = list(diagnostics)
         self.log = list(log)
+        self.hint = hint
 
     def fields(self) -> Mapping[str, Any]:
         return {
@@ -79,6 +87,7 @@ class VerifierError(InjectionError):
             "file": self.file,
             "program": self.program,
             "message": self.message,
+            "hint": self.hint,
             "diagnostics": diagnostics_as_data(self.diagnostics),
             "log": self.log,
         }

@@ -17,6 +17,7 @@ from typing import Any
 
 from dynmon.bpf import _libbpf, _syscall
 from dynmon.bpf.elf import Elf
+from dynmon.bpf.kinds import MapType
 from dynmon.bpf.memory import map_memory
 from dynmon.bpf.source_lines import source_lines, variable_tags
 
@@ -31,6 +32,9 @@ EXTERN = "dynmon:extern"
 PINNED = re.compile(r"dynmon:[a-z_]+:(.*)")
 INNER = re.compile(r"dynmon:(?:array|hash)_of_maps\$(\w+)")
 INNER_REFERENCE_BYTES = 4
+# libbpf's words.
+UNDEFINED_FUNCTION = re.compile(r"failed to find BTF for extern '(\w+)'")
+REFUSED_MAP = re.compile(r"map '(?P<name>.*)': failed to create: (?P<reason>.*)\(-\d+\)")
 
 CONSTANTS = ".rodata"
 HIDDEN = (CONSTANTS, ".kconfig")  # made by libbpf, of no use to anybody who reads maps
@@ -122,6 +126,8 @@ def load_object(raw: bytes, wish: Wish, messages: list[str]) -> Loaded:
     try:
         _libbpf.object_load(handle)
     except OSError as error:
+        if not log.text() and (refusal := _map_refusal(messages, maps)):
+            raise refusal from error
         raise _load_refusal(error, log.text(), messages, elf, wish.program) from error
     btf_fd = _libbpf.object_btf_fd(handle)
     own_btf = btf.content if btf and btf_fd < 0 else b""
@@ -134,7 +140,10 @@ def _open(raw: bytes, messages: list[str]) -> int:
     try:
         return int(_libbpf.object_open_mem(raw, len(raw), ctypes.byref(options)))
     except OSError as error:
-        raise Refusal("open", _last(messages) or str(error.strerror)) from error
+        last = _last(messages)
+        missing = UNDEFINED_FUNCTION.search(last)
+        reason = f"function {missing[1]!r} is declared but not defined" if missing else last
+        raise Refusal("open", reason or str(error.strerror)) from error
 
 
 def _each(successor: Any, handle: int) -> Iterator[int]:
@@ -311,6 +320,23 @@ class _LogBuffer:
     def text(self) -> bytes:
         end = self._memory.find(b"\0")
         return self._memory[max(0, end - LOG_TAIL_BYTES) : end]
+
+
+def _map_refusal(messages: list[str], maps: list[Map]) -> Refusal | None:
+    """Which map the kernel would not make, and what it was asked for: the number that is wrong is among these."""
+    for found in filter(None, map(REFUSED_MAP.search, messages)):
+        for each in maps:
+            if each.name == found["name"]:
+                return Refusal(
+                    "load",
+                    f"map {each.name!r} cannot be made: {found['reason']} (type {_type_name(each.map_type)}, "
+                    f"keys of {each.key_size} bytes, values of {each.value_size} bytes, {each.max_entries} entries)",
+                )
+    return None
+
+
+def _type_name(number: int) -> str:
+    return MapType(number).name.lower() if number in list(MapType) else str(number)
 
 
 def _load_refusal(error: OSError, log: bytes, messages: list[str], elf: Elf, program: str) -> Refusal:

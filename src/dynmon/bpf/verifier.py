@@ -32,6 +32,27 @@ FOOTER = re.compile(
     r"^(processed \d+ insns|verification time|stack depth|-- (BEGIN|END) |max_states|insns processed)"
     r"|^(func#\d+ |Validating |Func#\d+ )|^(cur|old) state:"
 )
+# What the verifier means, for who does not read its log every day.
+HINTS = tuple(
+    (re.compile(pattern), hint)
+    for pattern, hint in (
+        (r"'?\w+_or_null'?", "it may be NULL, and has to be compared with it first"),
+        (r"invalid access to packet", "compare the end of what is read with data_end first"),
+        (
+            r"invalid mem access 'scalar'",
+            "it is no pointer that the kernel knows; a packet begins at (void *)(long)ctx->data",
+        ),
+        (r"type=scalar expected=fp", "a pointer is wanted here, such as &key"),
+        (r"type=map_value expected=map_ptr", "the map behind the macro's NAME is &dynmon_map_NAME"),
+        (r"infinite loop|back-edge|too complex|program is too large", "give the loop a bound that is a small constant"),
+        (r"invalid (?:indirect )?read from stack", "set all bytes first, those between the members too"),
+        (
+            r"unbounded|min value is negative|outside of the allowed memory range",
+            "compare the number with its bounds first",
+        ),
+        (r"stack size|combined stack", "there are 512 bytes of stack; larger things go into a per-CPU array"),
+    )
+)
 NAMED_INSTRUCTION = re.compile(r"\binsn (\d+)")
 
 
@@ -73,7 +94,12 @@ def verifier_error(
         message=message,
         source_line=_text_of(place, source) if place else "",
     )
-    return VerifierError(file, program, message, [diagnostic], lines[-SHOWN_LINES:])
+    return VerifierError(file, program, message, [diagnostic], lines[-SHOWN_LINES:], hint_for(message))
+
+
+def hint_for(message: str) -> str:
+    """What to do about a refusal; "" where nothing is known."""
+    return next((hint for pattern, hint in HINTS if pattern.search(message)), "")
 
 
 def _text_of(place: SourcePlace, source: str) -> str:

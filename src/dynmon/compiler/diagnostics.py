@@ -14,10 +14,8 @@ MAX_DIAGNOSTICS = 50
 USER_FILE = "<stdin>"
 MAX_MESSAGE = 1000
 MAX_SOURCE_LINE = 1000
-MISSING_HANDLER = (
-    "handle_rx is not defined: the code must have a function "
-    "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
-)
+HANDLER = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
+MISSING_HANDLER = f"handle_rx is not defined: the code must have a function {HANDLER}"
 
 # file:line:column: severity: message
 LOCATED = re.compile(
@@ -37,6 +35,16 @@ SENTENCES = (
     (re.compile(r"^static_assert failed.* \"(.*)\"$"), r"\1"),  # until clang 15
     (re.compile(r"^static assertion failed(?: due to requirement '.*')?: (.+)$"), r"\1"),
     (re.compile(r"dynmon_the_leaf_is_not_an_integer"), "increment needs a map whose leaf is an integer"),
+    (re.compile(r"^(conflicting types for 'handle_rx')"), rf"\1: it must be {HANDLER}"),
+    (
+        re.compile(r"incomplete type 'dynmon_(?:key|leaf|number)_(\w+)'(?: \(aka '(.*)'\))?"),
+        r"map '\1' is made of '\2', which is not declared before it",
+    ),
+    # A map is a struct without a name, and so may be a struct of the user's.
+    (
+        re.compile(r"^(.*)'(?:const )?struct \(unnamed(?: struct)? at <stdin>:(\d+):\d+\)'(.*)$"),
+        r"\1what line \2 declares\3",
+    ),
     (re.compile(r"redefinition of enumerator 'dynmon_type_(\w+)'"), r"map '\1' is declared twice"),
     (re.compile(r"^in function (\S+) .*?\): (.*)$"), r"in function \1: \2"),
 )
@@ -90,13 +98,16 @@ def parse_diagnostics(messages: str, source: str, direction: Direction) -> tuple
 def _findings(messages: str) -> list[_Finding]:
     findings: list[_Finding] = []
     includes: list[tuple[str, int, int]] = []
+    # clang tells the way to a header once, not again for the next finding in it.
+    ways: dict[str, list[tuple[str, int, int]]] = {}
     for text in messages.splitlines():
         if match := INCLUDED_FROM.match(text):
             includes.append((match["file"], int(match["line"]), 0))
         elif match := LOCATED.match(text) or FROM_BACKEND.match(text):
             place = match["file"], int(match["line"]), int(match["column"])
+            includes = ways.setdefault(match["file"], includes)
             if match["severity"] != "note":
-                findings.append(_Finding(*place, match["severity"], match["message"], includes))
+                findings.append(_Finding(*place, match["severity"], match["message"], [*includes]))
             elif findings:
                 findings[-1].notes += [place, *includes]
             includes = []

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, MetricNotFound, NotAttached
 from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Chain, Dataplane, Foundry, LoadedPath, Placement, maps_tagged
-from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Reading, expose, families_of, read
+from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Reading, expose, families_of, read, read_or_explain
 from dynmon.models import (
     AttachRequest,
     CubeConfig,
@@ -159,9 +159,9 @@ class DynmonCube:
         return [metric.name for metric in self.path(direction).metric_configs]
 
     def read(self, direction: Direction, *, drain: bool) -> list[Reading]:
-        """Read every metric of a path; without `drain` nothing changes by it."""
+        """Read every metric of a path; without `drain` nothing changes by it, and what cannot be read says why."""
         with self._state:
-            return [read(metric, drain=drain) for metric in self._metrics[direction]]
+            return [read_or_explain(metric, drain=drain) for metric in self._metrics[direction]]
 
     def read_metric(self, direction: Direction, name: str, *, drain: bool) -> Reading:
         """Read one metric.

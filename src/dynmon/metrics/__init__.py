@@ -5,7 +5,7 @@ from dynmon.metrics.exposition import ExpositionFormat, expose, render_openmetri
 from dynmon.metrics.families import families_of, family_from_prometheus
 from dynmon.metrics.merging import merge
 from dynmon.metrics.model import Family, FamilyType, Sample
-from dynmon.metrics.readings import Reading, read
+from dynmon.metrics.readings import Reading, read, read_or_explain
 
 __all__ = [
     "BoundMetric",
@@ -21,6 +21,7 @@ __all__ = [
     "family_from_prometheus",
     "merge",
     "read",
+    "read_or_explain",
     "render_openmetrics",
     "render_text",
 ]

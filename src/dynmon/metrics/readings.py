@@ -16,6 +16,7 @@ import numpy as np
 
 from dynmon.bpf import MapType
 from dynmon.btf import Plan
+from dynmon.errors import KernelError
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries, extract
 
@@ -51,6 +52,14 @@ def read(metric: BoundMetric, *, drain: bool) -> Reading:
         note = NOT_DRAINED.format(kind=metric.bpf_map.info.map_type.name.lower())
         return Reading(metric.config.name, None, timestamp, note)
     return Reading(metric.config.name, SHAPES[metric.bpf_map.info.map_type](metric, entries), timestamp)
+
+
+def read_or_explain(metric: BoundMetric, *, drain: bool) -> Reading:
+    """Read a metric among others: one that cannot be read says why and leaves the others alone."""
+    try:
+        return read(metric, drain=drain)
+    except KernelError as error:
+        return Reading(metric.config.name, None, time.time_ns() // 1000, f"its map could not be read: {error}")
 
 
 def entries_of(metric: BoundMetric, *, drain: bool) -> Entries | None:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from dynmon.bpf import possible_cpus
-from dynmon.metrics import UnknownMap, UnreadableMap, read
+from dynmon.metrics import UnknownMap, UnreadableMap, read, read_or_explain
 from tests.kernel.metrics.lab import lab
 from tests.support import needs
 
@@ -349,3 +349,13 @@ def test_buffers_that_are_too_small_for_a_hash_bucket_grow(monkeypatch):
         value = read(maps_and_types.bind("H"), drain=False).value
 
     assert [{"key": number, "value": number} for number in range(1000)] == sorted(value, key=lambda one: one["key"])
+
+
+def test_a_map_that_cannot_be_read_says_why():
+    """Among others, a failed reading has no value but a reason."""
+    with lab("MAP(2, ONE, u32, u64, 1, 0);") as closed:
+        gone = closed.bind("ONE", name="gone")
+    reading = read_or_explain(gone, drain=False)
+
+    assert ("gone", None) == (reading.name, reading.value)
+    assert "its map could not be read" in reading.note

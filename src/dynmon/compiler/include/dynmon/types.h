@@ -36,11 +36,10 @@ typedef unsigned short ushort;
 typedef unsigned int uint;
 typedef unsigned long ulong;
 
-#ifndef bool
-#define bool _Bool
+/* A type, not a macro: code may declare it once more. */
+typedef _Bool bool;
 #define true 1
 #define false 0
-#endif
 
 #ifndef NULL
 #define NULL ((void *)0)

@@ -6,6 +6,9 @@
 
 typedef __kernel_sa_family_t sa_family_t;
 
+#define sockaddr_storage __kernel_sockaddr_storage
+#define MSG_FIN 0x200
+
 struct sockaddr {
 	sa_family_t sa_family;
 	char sa_data[14];
