@@ -53,6 +53,7 @@ HINTS = tuple(
         (r"stack size|combined stack", "there are 512 bytes of stack; larger things go into a per-CPU array"),
     )
 )
+DECLARATION = re.compile(r"\s*BPF_[A-Z_]+\s*\(")
 NAMED_INSTRUCTION = re.compile(r"\binsn (\d+)")
 
 
@@ -85,7 +86,7 @@ def verifier_error(
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     reason = refusing_lines(lines)
     message = "; ".join(reason) or fallback
-    place = refused_place(lines, reason, places)
+    place = refused_place(*_without_declarations(lines, places, source), reason) or refused_place(lines, places, reason)
     diagnostic = Diagnostic(
         file=file,
         line=place.line if place else 0,
@@ -122,7 +123,31 @@ def refusing_lines(lines: Sequence[str]) -> list[str]:
     return reason
 
 
-def refused_place(lines: Sequence[str], reason: Sequence[str], places: Sequence[SourcePlace]) -> SourcePlace | None:
+def _without_declarations(
+    lines: Sequence[str], places: Sequence[SourcePlace], source: str
+) -> tuple[list[str], list[SourcePlace]]:
+    """The log and the line records without the lines that declare maps.
+
+    Methods are made by the macro that declares their map, so that their code comes from its line: what is wrong is
+    wrong where the method is called. (`__attribute__((nodebug))` would say so too, but clang 14 crashes when such a
+    function is not inlined.)
+    """
+    declarations = {number for number, text in enumerate(source.split("\n"), 1) if DECLARATION.match(text)}
+
+    def is_declaration(file: str | None, line: int) -> bool:
+        return file == USER_FILE and line in declarations
+
+    return (
+        [
+            each
+            for each in lines
+            if not ((at := SOURCE.match(each)) and is_declaration(at["file"], int(at["line"] or 0)))
+        ],
+        [each for each in places if not is_declaration(each.base_name, each.line)],
+    )
+
+
+def refused_place(lines: Sequence[str], places: Sequence[SourcePlace], reason: Sequence[str]) -> SourcePlace | None:
     """The user's line that the verifier stopped at, if the log or the line records tell."""
     users = [place for place in places if place.base_name in (USER_FILE, "")]
     if all(not place.file for place in users):

@@ -304,12 +304,18 @@ def test_a_map_that_the_kernel_refuses_is_named(load):
     assert any("odd" in line for line in caught.value.fields()["log"])
 
 
+def test_a_function_without_a_body_is_named(load):
+    """Only libbpf notices: to clang it may be in another file."""
+    with pytest.raises(OpenError, match="function 'compute' is declared but not defined"):
+        load("int compute(void);\n" + PASS.replace("return", "return compute() +"))
+
+
 def test_the_reason_of_a_refused_map_is_not_a_first_attempt(load):
     """libbpf tries again without types, and says so; what counts is that it failed."""
     with pytest.raises(LoadError) as caught:
         load("struct none {};" + table("empty").replace("value, __u64", "value, struct none") + PASS)
 
-    assert "map 'empty': failed to create" in caught.value.message
+    assert "map 'empty' cannot be made: Invalid argument (type hash, keys of 4 bytes" in caught.value.message
 
 
 def test_an_unknown_program_is_an_error_that_lists_what_there_is(load):

@@ -41,11 +41,14 @@ def test_an_unchecked_lookup_is_found_in_the_user_s_line(loader):
     assert ("egress", 8, "error") == (diagnostic.file, diagnostic.line, diagnostic.severity)
     assert diagnostic.column > 0
     assert "R0 invalid mem access 'map_value_or_null'" == error.message == diagnostic.message
-    assert "the kernel refused the egress code at line 8: R0 invalid mem access 'map_value_or_null'" == str(error)
+    told = "the kernel refused the egress code at line 8: R0 invalid mem access 'map_value_or_null'"
+    assert f"{told} ({error.hint})" == str(error)
+    assert "NULL" in error.hint
     assert any(line == error.message for line in error.log)
     assert len(error.log) <= 20
     fields = error.fields()
     assert ("verify", "egress", "dynmon_ingress") == (fields["stage"], fields["file"], fields["program"])
+    assert error.hint == fields["hint"]
     assert 8 == fields["diagnostics"][0]["line"]
 
 
@@ -200,6 +203,27 @@ FOOTER = "processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 0
 def from_log(log, places=PLACES):
     error = verifier_error("ingress", "dynmon_ingress", textwrap.dedent(log) + FOOTER, places, "Permission denied")
     return error.message, error.diagnostics[0].line
+
+
+def test_the_line_that_calls_a_method_is_meant_not_the_one_that_declares_the_map():
+    """The code of a method comes from the macro that declares its map."""
+    places = [
+        SourcePlace(0, "/build/<stdin>", 4, 10, ""),
+        SourcePlace(3, "/build/<stdin>", 1, 1, ""),
+        OWN_END,
+    ]
+    log = """\
+        ; @ <stdin>:4
+        0: (b7) r1 = 2                        ; R1=2
+        ; @ <stdin>:1
+        3: (85) call bpf_map_update_elem#2
+        R3 type=scalar expected=fp, pkt
+        """
+    source = "BPF_HASH(N, u32);\nint f()\n{\n\tN.update(&k, one);\n}\n"
+    error = verifier_error("ingress", "p", textwrap.dedent(log) + FOOTER, places, "no", source)
+
+    assert (4, "\tN.update(&k, one);") == (error.diagnostics[0].line, error.diagnostics[0].source_line)
+    assert "&key" in error.hint
 
 
 def test_the_old_format_gives_the_line_by_its_text_and_instruction():
