@@ -292,6 +292,11 @@ HELPERS = [
         "struct flow copy; memcpy(&copy, &flow, sizeof(copy)); memset(&flow, 1, sizeof(flow)); "
         "md->reason = memcmp(&copy, &flow, sizeof(copy));",
     ),
+    Case(
+        "jhash",
+        "#include <linux/jhash.h>\n",
+        "md->reason = jhash(&flow, sizeof(flow), 1) + jhash_3words(1, 2, 3, md->packet_len) + jhash_2words(1, 2, key);",
+    ),
     Case("bpf_trace_printk", "", 'bpf_trace_printk("%d\\n", key); bpf_printk("plain");'),
     Case("helpers", "", "value = bpf_ktime_get_ns() + bpf_get_prandom_u32() + bpf_get_smp_processor_id();"),
     Case(
@@ -303,7 +308,7 @@ HELPERS = [
     Case(
         "kernel-words",
         "static const int sizes[3];",
-        "bool seen = likely(value) && !unlikely(key); md->reason = seen + ARRAY_SIZE(sizes);",
+        "typedef _Bool bool; bool seen = likely(value) && !unlikely(key); md->reason = seen + ARRAY_SIZE(sizes);",
     ),
 ]
 
@@ -317,6 +322,8 @@ HEADERS = (
     *("linux/etherdevice.h", "linux/compiler.h", "linux/minmax.h", "linux/netdevice.h", "linux/ktime.h"),
     *("net/ip.h", "net/ipv6.h", "net/tcp.h", "net/udp.h", "net/sock.h", "net/checksum.h", "net/inet_sock.h"),
     *("bcc/proto.h", "bcc/helpers.h", "bpf/bpf_helpers.h", "bpf/bpf_endian.h"),
+    *("linux/jhash.h", "linux/sctp.h", "linux/err.h", "linux/inet.h", "linux/netfilter_ipv4.h", "linux/rcupdate.h"),
+    *("net/vxlan.h", "net/gre.h", "limits.h"),
     *("stdint.h", "stdbool.h", "stddef.h", "string.h", "arpa/inet.h", "netinet/in.h", "asm/byteorder.h"),
 )
 INCLUDES = [Case(f"include-{name}", f"#include <{name}>\n") for name in HEADERS]

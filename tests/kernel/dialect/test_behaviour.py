@@ -43,6 +43,33 @@ def test_counter_counts_every_run(dialect: Dialect, hook: Hook) -> None:
     assert 7 == number(loaded, "C")
 
 
+@pytest.mark.parametrize(("start", "hashed"), [(0, 0x17770551), (1, 0xCD628161)])
+def test_jhash_gives_the_values_that_its_author_published(dialect: Dialect, start: int, hashed: int) -> None:
+    loaded = dialect.handler(
+        f"int key = 0; char text[] = TEXT; u64 value = jhash(text, sizeof(text) - 1, {start}); "
+        "C.update(&key, &value); return RX_OK;",
+        declarations='#include <linux/jhash.h>\n#define TEXT "Four score and seven years ago"\nBPF_ARRAY(C, u64, 1);',
+    )
+    loaded.program.test_run(PACKET)
+
+    assert hashed == number(loaded, "C")
+
+
+def test_jhash_of_words_is_that_of_their_bytes(dialect: Dialect) -> None:
+    loaded = dialect.handler(
+        "u32 words[3] = {md->packet_len, 2, 3}; C.increment(0, jhash_3words(words[0], 2, 3, 7)); "
+        "C.increment(1, jhash(words, 12, 7)); C.increment(2, jhash_2words(words[0], 2, 7)); "
+        "C.increment(3, jhash2(words, 2, 7)); C.increment(4, jhash_1word(words[0], 7)); "
+        "C.increment(5, jhash(words, 4, 7)); return RX_OK;",
+        declarations="#include <linux/jhash.h>\nBPF_ARRAY(C, u64, 6);",
+    )
+    loaded.program.test_run(PACKET)
+    values = [number(loaded, "C", key) for key in range(6)]
+
+    assert values[::2] == values[1::2]
+    assert 3 == len(set(values))
+
+
 @both_hooks
 @pytest.mark.parametrize("verdict", ["RX_OK", "RX_DROP", "RX_REDIRECT", "RX_RECIRCULATE", "RX_ERROR", "-1", "77"])
 def test_only_ok_and_drop_mean_something(dialect: Dialect, hook: Hook, verdict: str) -> None:

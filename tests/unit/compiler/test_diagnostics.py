@@ -41,6 +41,15 @@ def test_a_finding_in_a_header_is_placed_where_the_user_led_there(messages: str)
     assert (3, "third", "bad") == (found.line, found.source_line, found.message)
 
 
+def test_the_way_to_a_header_is_told_once_for_all_findings_in_it() -> None:
+    found = parse(
+        "In file included from <stdin>:3:\nsys/linux/b.h:9:4: error: bad\nsys/linux/b.h:1:1: note: because\n"
+        "sys/linux/b.h:11:4: error: worse\nsys/linux/b.h:2:1: note: because\n<stdin>:2:1: error: other\n"
+    )
+
+    assert [3, 2] == [item.line for item in found]
+
+
 def test_a_finding_in_a_header_alone_has_no_line() -> None:
     assert (Diagnostic("egress", 0, 0, "error", "bad", ""),) == parse("include/dynmon/maps.h:9:4: error: bad\n")
 
@@ -71,6 +80,18 @@ def test_the_code_generator_is_understood() -> None:
         (
             "<stdin>:1:1: error: called object type '(struct dynmon_the_leaf_is_not_an_integer *)0' is not a function",
             "increment needs a map whose leaf is an integer",
+        ),
+        (
+            "<stdin>:1:1: error: conflicting types for 'handle_rx'",
+            "conflicting types for 'handle_rx': it must be static",
+        ),
+        (
+            "<stdin>:1:1: error: variable has incomplete type 'dynmon_key_FLOWS' (aka 'struct flow')",
+            "map 'FLOWS' is made of 'struct flow', which is not declared before it",
+        ),
+        (
+            "<stdin>:3:5: error: no member named 'lokup' in 'struct (unnamed at <stdin>:1:1)'; did you mean 'lookup'?",
+            "no member named 'lokup' in what line 1 declares; did you mean 'lookup'?",
         ),
     ],
 )

@@ -15,9 +15,12 @@ STRUCT = re.compile(r"^struct (\w+) \{", re.MULTILINE)
 METHOD = re.compile(r"DO\(NAME, (\w+)\)|^\t\tDYNMON_COUNTING_POINTER\(NAME, \w+, LEAF\) (\w+);", re.MULTILINE)
 VERDICT = re.compile(r"^\t(RX_\w+)", re.MULTILINE)
 # Told as a group, or the plain C that every reader knows.
-UNTOLD = {"bool", "true", "false", "NULL", "offsetof", "vlan_ethhdr", "sockaddr"} | {
-    f"VLAN_{name}" for name in ("HLEN", "ETH_HLEN", "PRIO_MASK", "PRIO_SHIFT", "CFI_MASK", "N_VID")
+UNTOLD = {"bool", "true", "false", "NULL", "offsetof", "vlan_ethhdr", "sockaddr", "sockaddr_storage", "MSG_FIN"}
+UNTOLD |= {f"VLAN_{name}" for name in ("HLEN", "ETH_HLEN", "PRIO_MASK", "PRIO_SHIFT", "CFI_MASK", "N_VID")}
+UNTOLD |= {"CHAR_BIT"} | {
+    f"{kind}_{bound}" for kind in ("SCHAR", "SHRT", "INT", "LONG", "LLONG") for bound in ("MIN", "MAX")
 }
+UNTOLD |= {f"{kind}_MAX" for kind in ("UCHAR", "USHRT", "UINT", "ULONG", "ULLONG")}
 
 
 def offered() -> set[str]:

@@ -24,8 +24,7 @@ struct dynmon_the_leaf_is_not_an_integer;
 			   atomic_increment)                                                                   \
 	(__VA_ARGS__)
 
-/* Without line info of its own, what is inlined from it is at the line that calls the method, not at the map's. */
-#define DYNMON_METHOD static __always_inline __attribute__((unused, nodebug))
+#define DYNMON_METHOD static __always_inline __attribute__((unused))
 
 #define DYNMON_ENTRY_METHODS(NAME)                                                                             \
 	DYNMON_METHOD dynmon_leaf_##NAME *dynmon_lookup_##NAME(const dynmon_key_##NAME *key)                   \
