@@ -91,7 +91,7 @@ def test_findings_are_in_the_users_own_lines(compiler: Compiler, newline: str) -
     ("line", "words"),
     [
         ('BPF_TABLE("nonsense", int, u64, M, 5);', "unsupported map type nonsense"),
-        ("BPF_HASH(M, struct nowhere, u64);", "incomplete type"),
+        ("BPF_HASH(M, struct nowhere, u64);", "made of 'struct nowhere', which is not declared before it"),
         ("int n; BPF_ARRAY(M, u64, n);", "constant"),
         ("BPF_ARRAY(M); BPF_ARRAY(M);", "map 'M' is declared twice"),
         ("#include <nowhere.h>", "'nowhere.h' file not found"),
