@@ -102,7 +102,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         "--state-dir", type=Path, default=DEFAULT_STATE_DIR, help="compiled objects and state (default: %(default)s)"
     )
     parser.add_argument(
-        "--bpffs-dir", type=Path, default=DEFAULT_BPFFS_DIR, help="where maps may be pinned (default: %(default)s)"
+        "--bpffs-dir", type=Path, default=DEFAULT_BPFFS_DIR, help="for pins; none are made yet (default: %(default)s)"
     )
     parser.add_argument(
         "-l", "--loglevel", choices=LOG_LEVELS, default="info", help="what the daemon says (default: %(default)s)"

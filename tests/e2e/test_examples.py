@@ -70,7 +70,10 @@ def monitor(request, client, veth):
 
 
 def eventually(read, expected):
-    """Assert that `read` comes to give `expected`: a sent packet may still be on its way."""
+    """Assert that `read` comes to give `expected`: a sent packet may still be on its way.
+
+    Not wait_until, which cannot show in what the last reading differs.
+    """
     deadline = time.monotonic() + 5
     while (value := read()) != expected and time.monotonic() < deadline:
         time.sleep(0.005)
