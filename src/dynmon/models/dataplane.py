@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import gzip
+import io
 import re
+import zlib
 from collections import Counter
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StrictBool, StrictInt, model_validator
 
-from dynmon.models.base import Direction, Document, MetricType
+from dynmon.models.base import Direction, Document, Hook, MetricType
 
 MAX_CODE_CHARACTERS = 1 << 20
+MAX_OBJECT_BYTES = 16 << 20
+MAX_MAP_ENTRIES = (1 << 32) - 1
+ELF_MAGIC = b"\x7fELF"
+GZIP_MAGIC = b"\x1f\x8b"
 DEFAULT_PATH_NAME = "Default path config"
 # The lexical rules of OpenMetrics 1.0, "ABNF"; the colon is left to recording rules there, but accepted.
 METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -36,6 +45,10 @@ def _check_label_name(name: str) -> str:
     if name in RESERVED_LABELS:
         raise ValueError(f"{name!r} is a reserved label name")
     return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+TypeName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Label(Document):
@@ -66,12 +79,26 @@ class ExtractionOptions(Document):
 
 
 class MetricConfig(Document):
-    """A map of the injected code, under the name it is read by."""
+    """A map or a global variable of the injected code, under the name it is read by.
+
+    `type` and `key_type` name the C types of values and keys where the object does not tell them.
+    """
 
     name: Segment
-    map_name: Annotated[str, Field(min_length=1, max_length=128)]
+    map_name: Name | None = None
+    variable: Name | None = None
+    type: TypeName | None = None
+    key_type: TypeName | None = None
     extraction_options: ExtractionOptions = ExtractionOptions()
     open_metrics_metadata: OpenMetricsMetadata | None = None
+
+    @model_validator(mode="after")
+    def _reads_one_thing(self) -> MetricConfig:
+        if (self.map_name is None) == (self.variable is None):
+            raise ValueError("must have map-name or variable, and not both")
+        if self.variable is not None and self.key_type is not None:
+            raise ValueError("has key-type, but a variable has no keys")
+        return self
 
     @model_validator(mode="after")
     def _exported_name_is_valid(self) -> MetricConfig:
@@ -83,11 +110,35 @@ class MetricConfig(Document):
 
 
 class PathConfig(Document):
-    """The code of one direction and its metrics."""
+    """The code of one direction, how to load it, and its metrics.
+
+    `code` is C, in the dialect or as it is written for libbpf; `object` is an ELF object in base64. `program` picks one
+    of several programs and `program_type` says what it is where its section does not. `map_sizes`, `constants` and
+    `initial_entries` are given to the code before it sees a packet, by the names it declares.
+    """
 
     name: str = "unnamed"
-    code: Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARACTERS)]
+    code: Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARACTERS)] | None = None
+    object: Annotated[str, Field(min_length=1)] | None = None
+    program: Name | None = None
+    program_type: Hook | None = None
+    map_sizes: dict[Name, Annotated[StrictInt, Field(ge=1, le=MAX_MAP_ENTRIES)]] | None = None
+    constants: dict[Name, JsonValue] | None = None
+    initial_entries: dict[Name, list[JsonValue]] | None = None
     metric_configs: tuple[MetricConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_code(self) -> PathConfig:
+        if (self.code is None) == (self.object is None):
+            raise ValueError("must have code (C source) or object (an ELF object in base64), and not both")
+        if self.object is not None:
+            decode_object(self.object)
+        return self
+
+    @property
+    def object_bytes(self) -> bytes | None:
+        """The ELF object, None where there is C code instead."""
+        return None if self.object is None else decode_object(self.object)
 
     @model_validator(mode="after")
     def _metric_names_are_unique(self) -> PathConfig:
@@ -110,6 +161,33 @@ class DataplaneConfig(Document):
     def path(self, direction: Direction) -> PathConfig | None:
         """The path of `direction`, None when it is not mentioned."""
         return self.ingress_path if direction is Direction.INGRESS else self.egress_path
+
+
+def decode_object(text: str) -> bytes:
+    """The bytes of an ELF object in base64, which may be gzipped.
+
+    Raises:
+        ValueError: It is neither, or larger than MAX_OBJECT_BYTES.
+    """
+    try:
+        raw = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"object is not base64: {error}") from error
+    if raw.startswith(GZIP_MAGIC):
+        raw = _decompressed(raw)
+    if len(raw) > MAX_OBJECT_BYTES:
+        raise ValueError(f"object is larger than {MAX_OBJECT_BYTES >> 20} MiB")
+    if not raw.startswith(ELF_MAGIC):
+        raise ValueError("object is not an ELF file: compile with clang -target bpf -c, and encode the .o file")
+    return raw
+
+
+def _decompressed(raw: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+            return stream.read(MAX_OBJECT_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"object is not valid gzip: {error}") from error
 
 
 def _refuse_duplicates(names: list[str], what: str) -> None:
