@@ -21,6 +21,7 @@ MAP_UPDATE_ELEM: Final = 2
 MAP_DELETE_ELEM: Final = 3
 MAP_GET_NEXT_KEY: Final = 4
 PROG_LOAD: Final = 5
+OBJ_PIN: Final = 6
 OBJ_GET: Final = 7
 PROG_TEST_RUN: Final = 10
 OBJ_GET_INFO_BY_FD: Final = 15
@@ -166,6 +167,12 @@ def object_get(path: str) -> int:
     """The object pinned at `path`; gives a descriptor."""
     name = buffer(os.fsencode(path) + b"\0")
     return bpf(OBJ_GET, _ObjectPath(address_of(name), 0, 0))
+
+
+def object_pin(fd: int, path: str) -> None:
+    """Keep the object behind `fd` at `path` of a BPF filesystem."""
+    name = buffer(os.fsencode(path) + b"\0")
+    bpf(OBJ_PIN, _ObjectPath(address_of(name), fd, 0))
 
 
 class _TestRun(ctypes.Structure):
