@@ -40,10 +40,39 @@ class UnsupportedError(DynmonError):
 class InjectionError(DynmonError):
     """Code that cannot run: nothing was changed (HTTP 422).
 
-    ``stage`` is one of ``compile``, ``open``, ``load``, ``verify``, ``check``, ``attach``.
+    ``stage`` is one of ``compile``, ``open``, ``load``, ``verify``, ``check``; a document that is wrong (``schema``)
+    or a place that is (``attach``) are errors of another kind, which say their stage in the same way. ``file`` is the
+    direction whose code it is, "" where it is that of both. ``message`` is the reason without the attempt, ``hint``
+    what to do about it ("" where nothing is known), ``diagnostics`` the places in the user's text.
     """
 
     stage: ClassVar[str]
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        file: str = "",
+        message: str = "",
+        hint: str = "",
+        diagnostics: Sequence[Diagnostic] = (),
+    ) -> None:
+        super().__init__(sentence)
+        self.file = str(file)
+        self.message = message or sentence
+        self.hint = hint
+        self.diagnostics = tuple(diagnostics)
+        if hint:  # for who sees the traceback only
+            self.add_note(f"hint: {hint}")
+
+    def fields(self) -> Mapping[str, Any]:
+        return {
+            "stage": self.stage,
+            **({"path": f"{self.file}-path", "file": self.file} if self.file else {}),
+            "message": self.message,
+            **({"hint": self.hint} if self.hint else {}),
+            **({"diagnostics": diagnostics_as_data(self.diagnostics)} if self.diagnostics else {}),
+        }
 
 
 class KernelError(DynmonError):
@@ -61,7 +90,8 @@ class KernelError(DynmonError):
 class Diagnostic:
     """One finding about code or configuration, at a place in the user's own text.
 
-    ``file`` is ``ingress`` or ``egress``; ``line`` and ``column`` count from one, zero is "unknown".
+    ``file`` is ``ingress`` or ``egress``; ``line`` and ``column`` count from one, zero is "unknown". ``hint`` says what
+    to write instead, where that is known.
     """
 
     file: str
@@ -70,6 +100,7 @@ class Diagnostic:
     severity: str
     message: str
     source_line: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
@@ -77,5 +108,8 @@ class Diagnostic:
 
 
 def diagnostics_as_data(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
-    """The diagnostics as JSON objects with kebab-case keys."""
-    return [{key.replace("_", "-"): value for key, value in asdict(diagnostic).items()} for diagnostic in diagnostics]
+    """The diagnostics as JSON objects with kebab-case keys; no ``hint`` where none is known."""
+    return [
+        {key.replace("_", "-"): value for key, value in asdict(diagnostic).items() if value or key != "hint"}
+        for diagnostic in diagnostics
+    ]

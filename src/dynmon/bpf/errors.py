@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from dynmon.bpf.loading_hints import loading_hint
 from dynmon.errors import (
     ConflictError,
     Diagnostic,
     DynmonError,
     InjectionError,
     UnsupportedError,
-    diagnostics_as_data,
 )
 
 # Of one tcx hook: BPF_MPROG_MAX is 64, and one place stays free (Linux 6.6, 053c8e1f235d).
@@ -24,13 +24,12 @@ class _Refused(InjectionError):
     attempt: ClassVar[str]
 
     def __init__(self, file: str, message: str, log: Sequence[str] = ()) -> None:
-        super().__init__(f"{self.attempt} the {file} code: {message}")
-        self.file = file
-        self.message = message
+        hint = loading_hint("\n".join([message, *log]))
+        super().__init__(f"{self.attempt} the {file} code: {message}", file=file, message=message, hint=hint)
         self.log = list(log)
 
     def fields(self) -> Mapping[str, Any]:
-        return {"stage": self.stage, "file": self.file, "message": self.message, "log": self.log}
+        return {**super().fields(), "log": self.log}
 
 
 class OpenError(_Refused):
@@ -57,40 +56,27 @@ class LoaderDied(_Refused):
 class VerifierError(InjectionError):
     """The kernel's verifier refused the program.
 
-    ``diagnostics`` has the user's own line it stopped at, as far as that is known; ``log`` the verifier's last lines;
-    ``hint`` what to do, where the reason is a common one.
+    ``diagnostics`` has the user's own line it stopped at, as far as that is known; ``registers`` is what was in the
+    registers that the reason is about, in sentences; ``log`` the verifier's last lines.
     """
 
     stage = "verify"
 
-    def __init__(
-        self,
-        file: str,
-        program: str,
-        message: str,
-        diagnostics: Sequence[Diagnostic],
-        log: Sequence[str],
-        hint: str = "",
-    ) -> None:
-        place = next((f" at line {item.line}" for item in diagnostics if item.line), "")
-        super().__init__(f"the kernel refused the {file} code{place}: {message}{f' ({hint})' if hint else ''}")
-        self.file = file
+    def __init__(self, program: str, finding: Diagnostic, registers: Sequence[str], log: Sequence[str]) -> None:
+        place = f" at line {finding.line}" if finding.line else ""
+        super().__init__(
+            f"the kernel refused the {finding.file} code{place}: {finding.message}",
+            file=finding.file,
+            message=finding.message,
+            hint=finding.hint,
+            diagnostics=[finding],
+        )
         self.program = program
-        self.message = message
-        self.diagnostics = list(diagnostics)
+        self.registers = list(registers)
         self.log = list(log)
-        self.hint = hint
 
     def fields(self) -> Mapping[str, Any]:
-        return {
-            "stage": self.stage,
-            "file": self.file,
-            "program": self.program,
-            "message": self.message,
-            "hint": self.hint,
-            "diagnostics": diagnostics_as_data(self.diagnostics),
-            "log": self.log,
-        }
+        return {**super().fields(), "program": self.program, "registers": self.registers, "log": self.log}
 
 
 class BatchTooSmall(DynmonError):
@@ -101,40 +87,58 @@ class BatchTooSmall(DynmonError):
         self.rows = rows
 
 
-class InterfaceBusy(ConflictError):
+class _AttachRefusal(DynmonError):
+    """Shared by what the kernel says when code that runs could not be put where packets are."""
+
+    def __init__(self, interface: str, direction: str, message: str, hint: str) -> None:
+        super().__init__(f"attach to {interface!r} {direction}: {message}")
+        self.add_note(f"hint: {hint}")
+        self.interface = interface
+        self.direction = direction
+        self.message = message
+        self.hint = hint
+
+    def fields(self) -> Mapping[str, Any]:
+        return {
+            "stage": "attach",
+            "path": f"{self.direction}-path",
+            "message": self.message,
+            "hint": self.hint,
+            "interface": self.interface,
+            "direction": str(self.direction),
+        }
+
+
+class InterfaceBusy(_AttachRefusal, ConflictError):
     """Somebody's XDP program is on the interface already; there is room for one."""
 
     def __init__(self, interface: str, program_id: int) -> None:
-        super().__init__(f"attach to {interface!r} ingress: interface already has an XDP program (id {program_id})")
-        self.interface = interface
+        super().__init__(
+            interface,
+            "ingress",
+            f"interface already has an XDP program (id {program_id})",
+            f"make the cube of type TC, or take the other program off (bpftool net detach xdp dev {interface})",
+        )
         self.program_id = program_id
 
     def fields(self) -> Mapping[str, Any]:
-        return {"interface": self.interface, "program-id": self.program_id}
+        return {**super().fields(), "program-id": self.program_id}
 
 
-class HookFull(ConflictError):
+class HookFull(_AttachRefusal, ConflictError):
     """The attach point has as many programs as the kernel takes."""
 
     def __init__(self, interface: str, direction: str) -> None:
-        super().__init__(
-            f"attach to {interface!r} {direction}: the kernel takes {MAX_PROGRAMS} programs there and no more; "
-            "detach another one first"
-        )
-        self.interface = interface
-        self.direction = direction
-
-    def fields(self) -> Mapping[str, Any]:
-        return {"interface": self.interface, "direction": str(self.direction)}
+        message = f"the kernel takes {MAX_PROGRAMS} programs there and no more"
+        super().__init__(interface, direction, message, "detach another one first")
 
 
-class ModeUnsupported(UnsupportedError):
+class ModeUnsupported(_AttachRefusal, UnsupportedError):
     """The interface's driver cannot run XDP in the mode that was asked for."""
 
     def __init__(self, interface: str, mode: str) -> None:
-        super().__init__(f"attach to {interface!r} ingress: its driver has no XDP in {mode!r} mode; try XDP_SKB")
-        self.interface = interface
+        super().__init__(interface, "ingress", f"its driver has no XDP in {mode!r} mode", "try XDP_SKB")
         self.mode = mode
 
     def fields(self) -> Mapping[str, Any]:
-        return {"interface": self.interface, "mode": self.mode}
+        return {**super().fields(), "mode": self.mode}

@@ -94,8 +94,9 @@ def verifier_error(
         severity="error",
         message=message,
         source_line=_text_of(place, source) if place else "",
+        hint=hint_for(message),
     )
-    return VerifierError(file, program, message, [diagnostic], lines[-SHOWN_LINES:], hint_for(message))
+    return VerifierError(program, diagnostic, [], lines[-SHOWN_LINES:])
 
 
 def hint_for(message: str) -> str:

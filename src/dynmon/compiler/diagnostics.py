@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from dynmon.errors import Diagnostic, InjectionError, diagnostics_as_data
+from dynmon.errors import Diagnostic, InjectionError
 from dynmon.models import Direction
 
 MAX_DIAGNOSTICS = 50
@@ -62,11 +61,13 @@ class CompileError(InjectionError):
         first = errors[0]
         place = f" at line {first.line}" if first.line else ""
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        super().__init__(f"the {first.file} code does not compile{place}: {first.message}{more}")
-        self.diagnostics = tuple(diagnostics)
-
-    def fields(self) -> Mapping[str, Any]:
-        return {"stage": self.stage, "diagnostics": diagnostics_as_data(self.diagnostics)}
+        super().__init__(
+            f"the {first.file} code does not compile{place}: {first.message}{more}",
+            file=first.file,
+            message=first.message,
+            hint=first.hint,
+            diagnostics=diagnostics,
+        )
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from dynmon.bpf import LoadedObject
 from dynmon.errors import InjectionError
@@ -20,14 +21,14 @@ class MapAlreadyPublic(InjectionError):
 
     def __init__(self, map_name: str, owner: str) -> None:
         super().__init__(
-            f"public map {map_name!r} is already declared by cube {owner!r}; "
-            f'refer to it with BPF_TABLE("extern", ..., {map_name}, ...)'
+            f"public map {map_name!r} is already declared by cube {owner!r}",
+            hint=f'refer to it with BPF_TABLE("extern", ..., {map_name}, ...), or give this one another name',
         )
         self.map_name = map_name
         self.owner = owner
 
-    def fields(self) -> Mapping[str, str]:
-        return {"stage": self.stage, "map": self.map_name, "owner": self.owner}
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "map": self.map_name, "owner": self.owner}
 
 
 def maps_tagged(loaded: LoadedObject, tag: str) -> dict[str, int]:

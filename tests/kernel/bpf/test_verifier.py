@@ -42,7 +42,7 @@ def test_an_unchecked_lookup_is_found_in_the_user_s_line(loader):
     assert diagnostic.column > 0
     assert "R0 invalid mem access 'map_value_or_null'" == error.message == diagnostic.message
     told = "the kernel refused the egress code at line 8: R0 invalid mem access 'map_value_or_null'"
-    assert f"{told} ({error.hint})" == str(error)
+    assert told == str(error)
     assert "NULL" in error.hint
     assert any(line == error.message for line in error.log)
     assert len(error.log) <= 20
