@@ -211,7 +211,8 @@ def test_an_interface_with_an_xdp_program_is_busy(veth, index, load, xdp_counter
 
     expected = f"attach to '{veth.host}' ingress: interface already has an XDP program (id {other.program.id})"
     assert expected == str(caught.value)
-    assert {"interface": veth.host, "program-id": other.program.id} == caught.value.fields()
+    fields = caught.value.fields()
+    assert ("attach", veth.host, other.program.id) == (fields["stage"], fields["interface"], fields["program-id"])
 
 
 def test_xdp_on_an_unknown_interface(xdp_counter):
