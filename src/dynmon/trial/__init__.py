@@ -1,0 +1,1 @@
+"""What code would do, before it is attached to anything: explained, and run on the packets of a capture."""
