@@ -23,8 +23,8 @@ class _Refused(InjectionError):
 
     attempt: ClassVar[str]
 
-    def __init__(self, file: str, message: str, log: Sequence[str] = ()) -> None:
-        hint = loading_hint("\n".join([message, *log]))
+    def __init__(self, file: str, message: str, log: Sequence[str] = (), hint: str = "") -> None:
+        hint = hint or loading_hint("\n".join([message, *log]))
         super().__init__(f"{self.attempt} the {file} code: {message}", file=file, message=message, hint=hint)
         self.log = list(log)
 
