@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,6 +11,7 @@ from dynmon.btf import types as t
 from dynmon.btf.parse import InvalidBtf, parse_types, references
 
 MAPS_SECTION = ".maps"
+DATA_SECTION = re.compile(r"\.(bss|data|rodata)(\..*)?")
 MAX_ALIASES = 64  # the kernel resolves no more than 32 (MAX_RESOLVE_DEPTH)
 
 
@@ -22,6 +25,20 @@ class MapTypes:
 
     key_type_id: int
     value_type_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalVariable:
+    """A variable outside of all functions, and those inside that are static: they have ``function.name``.
+
+    `offset` is that in its section. The compiler leaves it open; libbpf fills it in, and the kernel has it so.
+    """
+
+    name: str
+    section: str
+    offset: int
+    size: int
+    type_id: int
 
 
 @dataclass(frozen=True)
@@ -78,17 +95,21 @@ class Btf:
         )
 
     def describe(self, type_id: int) -> str:
-        """The type as a C programmer would call it: ``struct flow``, ``__u32``, ``enum <unnamed>``."""
-        btf_type = self[type_id]
-        name = getattr(btf_type, "name", "") or "<unnamed>"
-        match btf_type:
-            case t.Composite() | t.Forward():
-                return f"{'union' if btf_type.is_union else 'struct'} {name}"
-            case t.Enum():
-                return f"enum {name}"
-            case t.Alias(word="typedef") | t.Int() | t.Float() | t.Function() | t.Variable() | t.Section():
-                return name
-        return type(btf_type).__name__.lower()
+        """The type as a C programmer would call it: ``struct flow``, ``__u32``, ``char[16]``; without qualifiers."""
+        stars, dimensions = "", ""
+        for _ in range(MAX_ALIASES):
+            btf_type = self[type_id]
+            match btf_type:
+                case t.Pointer():
+                    stars += "*"
+                case t.Array():
+                    dimensions += f"[{btf_type.count}]"
+                case t.Alias(word=word) if word != "typedef":
+                    pass
+                case _:
+                    return f"{_own_name(btf_type)}{stars and ' ' + stars}{dimensions}"
+            type_id = btf_type.type_id
+        return f"<unnamed>{dimensions}"
 
     @cached_property
     def map_types(self) -> dict[str, MapTypes]:
@@ -100,9 +121,36 @@ class Btf:
         types = {type_id: self._map_types(type_id) for type_id in set(declarations.values())}
         return {name: types[type_id] for name, type_id in declarations.items()}
 
+    @cached_property
+    def variables(self) -> dict[str, GlobalVariable]:
+        """The global variables in ``.bss``, ``.data``, ``.rodata`` and sections named after these, by name."""
+        return {variable.name: variable for variable in self._variables()}
+
+    def _variables(self) -> Iterator[GlobalVariable]:
+        for section in self.types:
+            if isinstance(section, t.Section) and DATA_SECTION.fullmatch(section.name):
+                for entry in section.entries:
+                    variable = self[entry.type_id]
+                    if isinstance(variable, t.Variable):
+                        yield GlobalVariable(variable.name, section.name, entry.offset, entry.size, variable.type_id)
+
     def _map_types(self, type_id: int) -> MapTypes:
         _, declared = self.resolve(type_id)
         members = declared.members if isinstance(declared, t.Composite) else ()
         pointers = {member.name: self.resolve(member.type_id)[1] for member in members}
         targets = {name: pointer.type_id for name, pointer in pointers.items() if isinstance(pointer, t.Pointer)}
         return MapTypes(targets.get("key", t.VOID), targets.get("value", t.VOID))
+
+
+def _own_name(btf_type: t.BtfType) -> str:
+    name = getattr(btf_type, "name", "") or "<unnamed>"
+    match btf_type:
+        case t.Composite() | t.Forward():
+            return f"{'union' if btf_type.is_union else 'struct'} {name}"
+        case t.Enum():
+            return f"enum {name}"
+        case t.Alias() | t.Int() | t.Float() | t.Function() | t.Variable() | t.Section():
+            return name
+        case t.Prototype():
+            return "function"
+    return type(btf_type).__name__.lower()

@@ -7,7 +7,8 @@ struct, and small types that unfold into millions of values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dynmon.btf import types as t
@@ -35,7 +36,7 @@ class UndecodableType(InvalidInputError):
 
 
 def plan_for(btf: Btf, type_id: int) -> Plan:
-    """How to decode values of a type.
+    """How to decode values of a type; a section of global variables is a record of them.
 
     Raises:
         UndecodableType: It has no values (void, a function, a struct that is only declared), or too many.
@@ -82,7 +83,7 @@ class _Planner:
 
     def int_plan(self, type_id: int, integer: t.Int) -> Plan:
         if integer.bits == integer.size * 8:
-            number: Plan = Integer(integer.size, is_signed(integer))
+            number = Integer(integer.size, is_signed(integer), is_char=is_char(integer))
             return Boolean(integer.size, number) if integer.is_bool else number
         return self._bits_plan(type_id, integer, integer.offset_bits, integer.bits)
 
@@ -92,7 +93,7 @@ class _Planner:
         return Floating(number.size)
 
     def enum_plan(self, type_id: int, enum: t.Enum) -> Plan:
-        return Enumeration(enum.size, Integer(enum.size, enum.is_signed), names_of(enum, enum.size * 8))
+        return enumeration(Integer(enum.size, enum.is_signed), enum, enum.size * 8)
 
     def pointer_plan(self, type_id: int, pointer: t.Pointer) -> Plan:
         return Address(POINTER_SIZE)
@@ -110,8 +111,21 @@ class _Planner:
         for part in parts:
             if part.offset + part.plan.size > composite.size:
                 raise self._refuse(type_id, f"member '{part.name}' lies outside of it")
-        leaves = max(1, sum(part.plan.leaves for part in parts))
-        return Record(composite.size, tuple(parts), leaves=leaves)
+        return record(composite.size, parts)
+
+    def section_plan(self, type_id: int, section: t.Section) -> Plan:
+        if section.entries and not section.size:
+            raise self._refuse(type_id, "where its variables lie is not known before libbpf has opened the object")
+        return record(section.size, [self._variable(type_id, section, entry) for entry in section.entries])
+
+    def _variable(self, type_id: int, section: t.Section, entry: t.SectionEntry) -> Field:
+        variable = self._btf[entry.type_id]
+        if not isinstance(variable, t.Variable):
+            raise self._refuse(type_id, "it has entries that are not variables")
+        plan = self.plan(variable.type_id)
+        if entry.offset + plan.size > section.size:
+            raise self._refuse(type_id, f"variable '{variable.name}' lies outside of it")
+        return Field(variable.name, entry.offset, plan, self._btf.describe(variable.type_id))
 
     def _parts(self, type_id: int, member: t.Member) -> list[Field]:
         resolved, btf_type = self._resolve(member.type_id)
@@ -121,20 +135,20 @@ class _Planner:
         bits = _width(member, btf_type, shift)
         if bits is not None:
             plan = self._bits_plan(resolved, btf_type, shift + _inner_offset(btf_type), bits)
-            return [Field(member.name, offset, plan)]
+            return [Field(member.name, offset, plan, self._btf.describe(member.type_id))]
         if shift:
             raise self._refuse(type_id, f"member '{member.name}' starts within a byte")
         plan = self.plan(resolved)
         if not member.name and isinstance(plan, Record):
-            return [Field(inner.name, offset + inner.offset, inner.plan) for inner in plan.parts]
-        return [Field(member.name, offset, plan)]
+            return [replace(inner, offset=offset + inner.offset) for inner in plan.parts]
+        return [Field(member.name, offset, plan, self._btf.describe(member.type_id))]
 
     def _bits_plan(self, type_id: int, btf_type: t.BtfType, shift: int, bits: int) -> Plan:
         if not isinstance(btf_type, t.Int | t.Enum) or bits > btf_type.size * 8:
             raise self._refuse(type_id, f"it cannot be a bit-field of {bits} bits")
         size = (shift + bits + 7) // 8
         if isinstance(btf_type, t.Enum):
-            return Enumeration(size, Bits(size, shift, bits, btf_type.is_signed), names_of(btf_type, bits))
+            return enumeration(Bits(size, shift, bits, btf_type.is_signed), btf_type, bits)
         number = Bits(size, shift, bits, is_signed(btf_type))
         return Boolean(size, number) if btf_type.is_bool else number
 
@@ -158,10 +172,21 @@ def is_signed(integer: t.Int) -> bool:
     return integer.is_signed or (integer.is_char and not integer.name.startswith("unsigned"))
 
 
-def names_of(enum: t.Enum, bits: int) -> dict[int, str]:
-    """The names of the values that fit into `bits`; where a value has two, the first."""
+def is_char(integer: t.Int) -> bool:
+    """Whether C takes an array of them for text; few compilers write the encoding for it."""
+    return integer.is_char or integer.name == "char"
+
+
+def record(size: int, parts: Sequence[Field]) -> Record:
+    """A record of these parts; one without any counts as a value too."""
+    return Record(size, tuple(parts), leaves=max(1, sum(part.plan.leaves for part in parts)))
+
+
+def enumeration(number: Integer | Bits, enum: t.Enum, bits: int) -> Enumeration:
+    """The enum with the names that fit into `bits`; a value that has two is shown by the first."""
     lowest, beyond = (-(1 << bits - 1), 1 << bits - 1) if enum.is_signed else (0, 1 << bits)
-    return {value: name for name, value in reversed(enum.enumerators) if lowest <= value < beyond}
+    fitting = [(name, value) for name, value in enum.enumerators if lowest <= value < beyond]
+    return Enumeration(number.size, number, {value: name for name, value in reversed(fitting)}, dict(fitting))
 
 
 MAKERS: dict[type, Callable[[_Planner, int, Any], Plan]] = {
@@ -171,6 +196,7 @@ MAKERS: dict[type, Callable[[_Planner, int, Any], Plan]] = {
     t.Pointer: _Planner.pointer_plan,
     t.Array: _Planner.array_plan,
     t.Composite: _Planner.composite_plan,
+    t.Section: _Planner.section_plan,
 }
 REASONS: dict[type, str] = {
     t.Void: "void has no values",

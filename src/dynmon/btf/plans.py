@@ -43,14 +43,16 @@ class Plan(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Integer(Plan):
-    """1, 2, 4, 8 or 16 bytes, exactly."""
+    """1, 2, 4, 8 or 16 bytes, exactly; big-endian ones have no more than 8. A `char` is a number like any other."""
 
     is_signed: bool
+    is_char: bool = False
+    is_big_endian: bool = False
     is_number: ClassVar[bool] = True
 
     def decode(self, rows: Rows) -> list[Any]:
         if self.size <= WORD_BYTES:
-            return _column(rows, f"<{'i' if self.is_signed else 'u'}{self.size}")
+            return _column(rows, f"{'>' if self.is_big_endian else '<'}{'i' if self.is_signed else 'u'}{self.size}")
         low = _column(rows[:, :WORD_BYTES], "<u8")
         high = _column(rows[:, WORD_BYTES:], "<i8" if self.is_signed else "<u8")
         return [above << 64 | below for below, above in zip(low, high, strict=True)]
@@ -86,7 +88,7 @@ class Bits(Plan):
 class Boolean(Plan):
     """True for anything but zero."""
 
-    number: Plan
+    number: Integer | Bits
     is_number: ClassVar[bool] = True
 
     def decode(self, rows: Rows) -> list[Any]:
@@ -111,10 +113,11 @@ class Floating(Plan):
 
 @dataclass(frozen=True, slots=True)
 class Enumeration(Plan):
-    """The enumerator's name; the number where none has it."""
+    """The enumerator's name; the number where none has it. `values` has every name, also a second one of a number."""
 
-    number: Plan
+    number: Integer | Bits
     names: Mapping[int, str]
+    values: Mapping[str, int]
     is_number: ClassVar[bool] = True
 
     def decode(self, rows: Rows) -> list[Any]:
@@ -163,16 +166,17 @@ class Repeated(Plan):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A named part of a record."""
+    """A named part of a record; `type_name` is what the source calls its type."""
 
     name: str
     offset: int
     plan: Plan
+    type_name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Record(Plan):
-    """A struct or union: an object with a key for each member, in the order of their declaration."""
+    """A struct, a union or a section of variables: an object with a key for each member, as declared."""
 
     parts: tuple[Field, ...]
     is_scalar: ClassVar[bool] = False

@@ -54,6 +54,20 @@ def test_every_kind_is_read():
     assert btf.describe(pair) == "struct pair"
 
 
+def test_types_are_called_as_in_c():
+    build = BtfBuilder()
+    u32 = build.integer("unsigned int", 4)
+    number = build.typedef("__u32", u32)
+    constant = build.add(10, "", number)
+    matrix = build.array(build.array(constant, 3), 2)
+    pointers = build.array(build.pointer(build.pointer(build.structure("s", 0, []))), 4)
+    btf = build.btf()
+
+    assert ["__u32", "__u32", "__u32[2][3]", "struct s **[4]", "void"] == [
+        btf.describe(type_id) for type_id in (number, constant, matrix, pointers, 0)
+    ]
+
+
 def test_a_map_is_found_with_its_types():
     """What ``.maps`` says of a map is there by the map's name."""
     build, pair = everything()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynmon.btf import UndecodableType, plan_for
+from dynmon.btf import GlobalVariable, UndecodableType, plan_for
 from tests.unit.btf.builder import BOOL, CHAR, SIGNED, BtfBuilder
 
 
@@ -226,6 +226,30 @@ def test_numbers_for_a_sample():
         plan_for(btf, record).numbers(rows_of(b"\7\0\0\0"))
 
 
+def test_a_section_is_a_record_of_its_variables():
+    build = BtfBuilder()
+    u32 = build.integer("u32", 4)
+    pair = build.array(u32, 2)
+    section = build.section(".bss", [build.variable("pkts", u32), build.variable("bytes", pair)])
+
+    value = struct.pack("<I28xII24x", 7, 8, 9)
+
+    assert decode(build, section, value) == [{"pkts": 7, "bytes": [8, 9]}]
+    assert list(build.btf().variables.values()) == [
+        GlobalVariable("pkts", ".bss", 0, 32, u32),
+        GlobalVariable("bytes", ".bss", 32, 32, pair),
+    ]
+
+
+def test_only_sections_with_values_have_global_variables():
+    build = BtfBuilder()
+    u32 = build.integer("u32", 4)
+    for section in (".maps", "license", ".data.custom", ".rodata", ".bssx"):
+        build.section(section, [build.variable(f"in {section}", u32)])
+
+    assert ["in .data.custom", "in .rodata"] == list(build.btf().variables)
+
+
 def itself(build):
     return build.structure("s", 8, [("again", 1, 0)])
 
@@ -251,7 +275,18 @@ def deep(build):
     return last
 
 
+def unopened(build):
+    """A section as the compiler leaves it."""
+    variable = build.variable("v", build.integer("u32", 4))
+    return build.add(15, ".bss", 0, 1, tail=struct.pack("<III", variable, 0, 4))
+
+
 REFUSED = {
+    "before libbpf has opened the object": unopened,
+    "variable 'v' lies outside": lambda build: build.section(
+        ".bss", [build.variable("v", build.array(build.integer("u64", 8), 5))]
+    ),
+    "entries that are not variables": lambda build: build.section(".bss", [build.integer("u64", 8)]),
     "void has no values": lambda build: 0,
     "no such type": lambda build: 99,
     "declared but not defined": lambda build: build.add(7, "later"),
