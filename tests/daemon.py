@@ -55,9 +55,10 @@ def start_daemon(state_dir: Path, *arguments: str, environment: dict[str, str] |
         pytest.fail("tests of the daemon run in namespaces of their own: make test, or scripts/isolated pytest ...")
     state_dir.mkdir(parents=True, exist_ok=True)
     output = state_dir / "output"
+    bpffs_dir = f"/sys/fs/bpf/{state_dir.name.replace('.', '_')}"
     with output.open("wb") as target:
         process = subprocess.Popen(
-            [DYNMOND, "--port", "0", "--state-dir", state_dir, "--bpffs-dir", "/sys/fs/bpf/dynmon", *arguments],
+            [DYNMOND, "--port", "0", "--state-dir", state_dir, "--bpffs-dir", bpffs_dir, *arguments],
             stdout=target,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -54,6 +54,11 @@ class Settings:
     map_limits: MapLimits = field(default_factory=MapLimits)
 
     @property
+    def pins_dir(self) -> Path:
+        """A folder for each cube, with the maps that its code pins by name."""
+        return self.bpffs_dir / "cubes"
+
+    @property
     def cache_dir(self) -> Path:
         """Compiled objects; safe to delete at any time."""
         return self.state_dir / "cache"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dynmon.bpf import _syscall
 from dynmon.errors import InjectionError
@@ -27,12 +27,12 @@ class CannotPin(InjectionError):
 
     stage: ClassVar[str] = "load"
 
-    def __init__(self, map_name: str, path: Path, reason: str) -> None:
-        super().__init__(f"pin map {map_name!r} at {str(path)!r}: {reason}")
+    def __init__(self, map_name: str, path: Path, reason: str, hint: str = "") -> None:
+        super().__init__(f"pin map {map_name!r} at {str(path)!r}: {reason}", message=reason, hint=hint)
         self.map_name = map_name
 
-    def fields(self) -> Mapping[str, str]:
-        return {"stage": self.stage, "map": self.map_name}
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "map": self.map_name}
 
 
 class PinFolder:
@@ -81,10 +81,8 @@ class PinFolder:
                 path.unlink()  # left by somebody who was killed
             _syscall.object_pin(descriptor, os.fspath(path))
         except OSError as error:
-            reason = str(error.strerror)
-            if error.errno in NOT_BPFFS:
-                reason += "; is that folder on a BPF filesystem? mount -t bpf bpf /sys/fs/bpf"
-            raise CannotPin(name, path, reason) from error
+            hint = "the folder must be on a BPF filesystem: mount -t bpf bpf /sys/fs/bpf"
+            raise CannotPin(name, path, str(error.strerror), hint if error.errno in NOT_BPFFS else "") from error
         self._names.add(name)
 
     def _path(self, name: str) -> Path:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import time
 
 import pytest
 
 from dynmon.errors import InvalidInputError
-from dynmon.models import AttachRequest, CubeConfig, CubeType, DataplaneConfig, Direction, LogLevel, validate_document
+from dynmon.models import (
+    AttachRequest,
+    CubeConfig,
+    CubeType,
+    DataplaneConfig,
+    Direction,
+    LogLevel,
+    PathConfig,
+    validate_document,
+)
 from dynmon.models.cube import check_cube_name
+from dynmon.models.dataplane import MAX_OBJECT_BYTES
 
 PATH = {"code": "int x;", "metric-configs": [{"name": "packets_total", "map-name": "PKTS"}]}
 
@@ -50,7 +62,26 @@ def test_the_wire_form_has_the_documented_key_order():
 @pytest.mark.parametrize(
     ("data", "place", "words"),
     [
-        ({"ingress-path": {"name": "x"}}, "ingress-path.code", "is required"),
+        ({"ingress-path": {"name": "x"}}, "ingress-path", "must have code (C source) or object"),
+        ({"ingress-path": {"code": "x", "object": "eA=="}}, "ingress-path", "and not both"),
+        ({"ingress-path": {"object": "?"}}, "ingress-path", "object is not base64"),
+        ({"ingress-path": {"object": "eA=="}}, "ingress-path", "object is not an ELF file"),
+        ({"ingress-path": {"object": "H4sI"}}, "ingress-path", "object is not valid gzip"),
+        (
+            {"ingress-path": {"code": "x", "map-sizes": {"M": 0}}},
+            "ingress-path.map-sizes.M",
+            "greater than or equal to",
+        ),
+        ({"ingress-path": {"code": "x", "map-sizes": {"M": "9"}}}, "ingress-path.map-sizes.M", "integer"),
+        ({"ingress-path": {"code": "x", "initial-entries": {"M": 9}}}, "ingress-path.initial-entries.M", "list"),
+        ({"ingress-path": {"code": "x", "program-type": "lwt"}}, "ingress-path.program-type", "must be 'tc' or 'xdp'"),
+        (metric(variable="v"), "ingress-path.metric-configs[0]", "map-name or variable, and not both"),
+        (metric(**{"map-name": None}), "ingress-path.metric-configs[0]", "map-name or variable, and not both"),
+        (
+            metric(**{"map-name": None, "variable": "v", "key-type": "u32"}),
+            "ingress-path.metric-configs[0]",
+            "a variable has no keys",
+        ),
         ({"ingress-path": {"code": 7}}, "ingress-path.code", "must be a string"),
         ({"ingress_path": PATH}, "ingress_path", "is not a known key"),
         (metric(map_name="X"), "ingress-path.metric-configs[0].map_name", "is not a known key"),
@@ -102,7 +133,7 @@ def test_every_fault_is_reported_at_once():
     with pytest.raises(InvalidInputError) as caught:
         validate_document(DataplaneConfig, {"ingress-path": {"cod": ""}, "egres-path": {"x": 1}}, "dataplane-config")
 
-    assert {"ingress-path.code", "ingress-path.cod", "egres-path"} == {
+    assert {"ingress-path.cod", "egres-path"} == {
         problem["path"] for problem in caught.value.fields()["errors"]
     }
 
@@ -163,3 +194,19 @@ def test_a_place_in_the_chain_is_given_one_way(pair):
 def test_an_unknown_position_is_refused():
     with pytest.raises(InvalidInputError, match="auto, first, last"):
         validate_document(AttachRequest, {"cube": "a", "port": "b", "position": "middle"}, "attach")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_object_is_base64_of_an_elf_file_gzipped_or_not(pack):
+    """Line breaks, as the command base64 makes them, do no harm."""
+    raw = b"\x7fELF" + bytes(range(256))
+    text = base64.encodebytes(pack(raw)).decode()
+
+    assert raw == validate_document(PathConfig, {"object": text}, "path").object_bytes
+
+
+def test_a_gzip_bomb_is_refused_before_it_goes_off():
+    bomb = base64.b64encode(gzip.compress(bytes(MAX_OBJECT_BYTES * 20))).decode()
+
+    with pytest.raises(InvalidInputError, match="object is larger than 16 MiB"):
+        validate_document(PathConfig, {"object": bomb}, "path")

@@ -48,12 +48,13 @@ def test_each_table_has_the_keys_of_its_model(sections, title, model):
     assert {field.alias for field in model.model_fields.values()} == set(documented)
 
 
-def test_the_example_is_valid(reference):
-    [example] = re.findall(r"```json\n(.*?)```", reference, re.DOTALL)
-    config = validate_document(DataplaneConfig, json.loads(example), "the example")
+def test_the_examples_are_valid(reference):
+    examples = re.findall(r"```json\n(.*?)```", reference, re.DOTALL)
+    first, second = (validate_document(DataplaneConfig, json.loads(example), "the example") for example in examples)
 
-    assert "packets_total" == config.ingress_path.metric_configs[0].name
-    assert config.egress_path is None
+    assert "packets_total" == first.ingress_path.metric_configs[0].name
+    assert first.egress_path is None
+    assert "first" == second.ingress_path.program
 
 
 def test_reserved_words_are_named(sections):
