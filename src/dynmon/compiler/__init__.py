@@ -2,5 +2,6 @@
 
 from dynmon.compiler.compiler import Artifact, Compiler
 from dynmon.compiler.diagnostics import CompileError
+from dynmon.compiler.spelling import Spelling
 
-__all__ = ["Artifact", "CompileError", "Compiler"]
+__all__ = ["Artifact", "CompileError", "Compiler", "Spelling"]

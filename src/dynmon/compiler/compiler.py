@@ -15,6 +15,7 @@ from dynmon.compiler.cache import ObjectCache
 from dynmon.compiler.diagnostics import MAX_DIAGNOSTICS, CompileError, parse_diagnostics
 from dynmon.compiler.headers import headers_digest, install_headers
 from dynmon.compiler.sandbox import Outcome, Sandbox
+from dynmon.compiler.spelling import Spelling, spelling_of
 from dynmon.compiler.toolchain import PROGRAMS, Toolchain, find_toolchain, flags_for
 from dynmon.errors import Diagnostic, KernelError
 from dynmon.models import Direction, Hook
@@ -50,12 +51,13 @@ class _Workshop:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A BPF object and the name of the program in it that sees the packets."""
+    """A BPF object and the name of the program in it that sees the packets; None for code that has its own programs."""
 
     object: bytes
-    program: str
+    program: str | None
     cached: bool
     warnings: tuple[Diagnostic, ...]
+    spelling: Spelling
 
 
 class Compiler:
@@ -89,11 +91,12 @@ class Compiler:
             ClangNotFound, HeadersNotFound: They were there before.
             UnsupportedError: clang cannot be confined on this machine.
         """
-        flags = flags_for(direction, hook)
+        spelling = spelling_of(source)
+        flags = flags_for(spelling, direction, hook)
         text = source.encode(errors="replace")
-        program = PROGRAMS[direction]
+        program = PROGRAMS[direction] if spelling is Spelling.DIALECT else None
         if found := self._cache.get(_key(self._workshop, flags, text)):
-            return Artifact(found[0], program, cached=True, warnings=found[1])
+            return Artifact(found[0], program, cached=True, warnings=found[1], spelling=spelling)
         with self._turn, self._current_workshop() as workshop:
             outcome = workshop.sandbox.run(flags, text)
         findings = parse_diagnostics(outcome.messages, source, direction)
@@ -101,7 +104,7 @@ class Compiler:
             raise CompileError(self._explain(outcome, findings, direction))
         warnings = tuple(finding for finding in findings if finding.severity == "warning")
         self._cache.put(_key(workshop, flags, text), outcome.output, warnings)
-        return Artifact(outcome.output, program, cached=False, warnings=warnings)
+        return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=spelling)
 
     def close(self) -> None:
         """End the sandbox; compilations that run now fail."""

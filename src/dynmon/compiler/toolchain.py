@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 import shutil
 import subprocess
@@ -10,26 +11,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dynmon.compiler.spelling import Spelling
 from dynmon.errors import UnsupportedError
 from dynmon.models import Direction, Hook
 
 # No header of the host is on the include path but the kernel's own: `include` and `sys` are folders of the
 # header set (see headers.py), which is the compiler's working directory.
-FLAGS = (
+DIALECT = (
+    "-std=gnu11",
+    "-ffreestanding",
+    "-I",
+    "include/dialect",
+    "-include",
+    "dynmon/dialect.h",
+    # Such a call can never be loaded, and here the line is still known.
+    "-Werror=implicit-function-declaration",
+    "-Werror=undefined-internal",
+)
+# Programs that others wrote: what passes clang without any option must pass here.
+LIBBPF = (
+    "-I",
+    "include/libbpf",
+    "-Wno-error=implicit-function-declaration",
+)
+COMMON = (
     "-target",
     "bpf",
     "-mcpu=v3",
     "-O2",
     "-g",
-    "-std=gnu11",
-    "-ffreestanding",
     "-nostdinc",
     "-I",
-    "include",
+    "include/common",
     "-isystem",
     "sys",
-    "-include",
-    "dynmon/dialect.h",
     "-fdebug-compilation-dir=.",
     # Findings are read by a program, which has the source itself.
     "-fno-caret-diagnostics",
@@ -52,18 +67,12 @@ FLAGS = (
     "-Wno-unknown-attributes",
     "-Wno-ignored-attributes",
     "-Wno-return-type",
-    # Such a call can never be loaded, and here the line is still known.
-    "-Werror=implicit-function-declaration",
-    "-Werror=undefined-internal",
     "-Wuninitialized",
     "-Wsometimes-uninitialized",
-    "-x",
-    "c",
-    "-c",
-    "-o",
-    "-",
-    "-",
 )
+FROM_STDIN_TO_STDOUT = ("-c", "-o", "-", "-")
+# How bpf_tracing.h calls the machines whose registers it knows.
+TRACED_MACHINES = {"x86_64": "x86", "aarch64": "arm64", "riscv64": "riscv", "s390x": "s390", "ppc64le": "powerpc"}
 
 PROGRAMS = {Direction.INGRESS: "dynmon_ingress", Direction.EGRESS: "dynmon_egress"}
 PROGRAM_TYPES = {Direction.INGRESS: "0", Direction.EGRESS: "1"}
@@ -104,12 +113,20 @@ def find_toolchain(clang: str | None = None) -> Toolchain:
     return Toolchain(path, _libraries_of(path))
 
 
-def flags_for(direction: Direction, hook: Hook) -> tuple[str, ...]:
+def flags_for(spelling: Spelling, direction: Direction, hook: Hook) -> tuple[str, ...]:
     """The whole command line behind ``clang``; nothing of it comes from a user."""
+    if spelling is Spelling.LIBBPF:
+        return (*libbpf_flags(), "-x", "c", *FROM_STDIN_TO_STDOUT)
     defines = [f"-DPOLYCUBE_PROGRAM_TYPE={PROGRAM_TYPES[direction]}"]
     if hook is Hook.XDP:
         defines.append("-DDYNMON_HOOK_XDP=1")
-    return (*defines, *FLAGS)
+    return (*defines, *DIALECT, *COMMON, "-x", "c", *FROM_STDIN_TO_STDOUT)
+
+
+def libbpf_flags() -> tuple[str, ...]:
+    """What libbpf C, and a header precompiled for it, are read with."""
+    machine = platform.machine()
+    return (f"-D__TARGET_ARCH_{TRACED_MACHINES.get(machine, machine)}", *LIBBPF, *COMMON)
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from dynmon.compiler.headers import headers_digest, install_headers
 from dynmon.compiler.sandbox import Outcome, Sandbox, _Run
+from dynmon.compiler.spelling import Spelling
 from dynmon.compiler.toolchain import Toolchain, find_toolchain, flags_for
 from dynmon.errors import KernelError
 from dynmon.models import Direction, Hook
@@ -24,7 +25,7 @@ from tests.support import needs, open_descriptors, run, wait_until
 pytestmark = needs("kernel", "clang")
 PASS = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md) { return RX_OK; }\n"
 SECRET = "the-secret-of-this-host"
-FLAGS = flags_for(Direction.INGRESS, Hook.TC)
+FLAGS = flags_for(Spelling.DIALECT, Direction.INGRESS, Hook.TC)
 
 
 @pytest.fixture
@@ -233,7 +234,7 @@ def test_the_headers_are_copied_once_and_readable_by_clang_alone(folder: Path) -
 
     assert folder == again
     assert 0o700 == stat.S_IMODE(folder.parent.stat().st_mode)
-    assert 0o644 == stat.S_IMODE((folder / "include/dynmon/dialect.h").stat().st_mode)
+    assert 0o644 == stat.S_IMODE((folder / "include/dialect/dynmon/dialect.h").stat().st_mode)
     assert {"linux", "asm", "asm-generic", "bpf", "uapi"} == {path.name for path in (folder / "sys").iterdir()}
     assert not list(folder.parent.glob(".headers-*"))
 

@@ -17,7 +17,7 @@ from tests.kernel.dialect.conftest import Dialect
 from tests.support import needs, run
 
 pytestmark = needs("kernel", "clang")
-HEADERS = Path(dynmon.compiler.__file__).parent / "include" / "dynmon"
+HEADERS = Path(dynmon.compiler.__file__).parent / "include/dialect/dynmon"
 
 
 def on_hooks(cases: list[Case]) -> pytest.MarkDecorator:

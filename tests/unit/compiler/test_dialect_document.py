@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dynmon.compiler
 
-HEADERS = Path(dynmon.compiler.__file__).parent / "include"
+HEADERS = Path(dynmon.compiler.__file__).parent / "include/dialect"
 OURS = re.compile(r"^(DYNMON_|dynmon_)")
 MACRO = re.compile(r"^#define (\w+)", re.MULTILINE)
 FUNCTION = re.compile(r"^(?:static __always_inline|int) [^;={}#]*?\b(\w+)\(", re.MULTILINE)

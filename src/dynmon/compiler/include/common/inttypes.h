@@ -1,0 +1,2 @@
+/* The types; there is nobody to print them in C's formats. */
+#include <stdint.h>

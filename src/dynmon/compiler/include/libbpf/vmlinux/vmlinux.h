@@ -1,0 +1,1 @@
+#include <vmlinux.h>

@@ -1,1 +1,0 @@
-#include <dynmon/types.h>
