@@ -7,6 +7,7 @@ it belongs to. Here an owner has a folder of its own, and what is in there goes 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -42,6 +43,7 @@ class PinFolder:
         # A BPF filesystem keeps names with a dot to itself; no owner's name has a tilde.
         self._folder = root / owner.replace(".", "~")
         self._names: set[str] = set()
+        self._lock = -1
 
     def add(self, maps: Mapping[str, int]) -> set[str]:
         """Pin those of `maps` (name to descriptor) that are not yet; their names. All of them or none.
@@ -51,6 +53,7 @@ class PinFolder:
         """
         fresh = {name: descriptor for name, descriptor in maps.items() if name not in self._names}
         with ExitStack() as undo:
+            undo.callback(self.remove, ())  # at least the folder
             for name, descriptor in fresh.items():
                 self._pin(name, descriptor)
                 undo.callback(self.remove, [name])
@@ -63,37 +66,63 @@ class PinFolder:
             self._names.discard(name)
             with suppress(FileNotFoundError):
                 self._path(name).unlink()
-        if not self._names:
+        if not self._names and self._lock >= 0:
             with suppress(OSError):
                 self._folder.rmdir()
+            os.close(self._lock)
+            self._lock = -1
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Take all other pins away."""
         self.remove(self._names - set(names))
+
+    def adopt(self) -> None:
+        """Own what is in the folder already.
+
+        Raises:
+            OSError: Somebody else holds it, or it is not there.
+        """
+        self._take()
+        self._names = {path.name for path in self._folder.iterdir()}
 
     def _pin(self, name: str, descriptor: int) -> None:
         path = self._path(name)
         if not MAP_NAME.fullmatch(name):  # the kernel sees only its first 15 characters
             raise CannotPin(name, self._folder, "only letters, digits, '_' and '.' can be the name of a pin")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._take()
             with suppress(FileNotFoundError):
                 path.unlink()  # left by somebody who was killed
             _syscall.object_pin(descriptor, os.fspath(path))
+        except BlockingIOError as error:
+            hint = "give each daemon a --bpffs-dir of its own"
+            raise CannotPin(name, path, "another daemon uses the folder", hint) from error
         except OSError as error:
             hint = "the folder must be on a BPF filesystem: mount -t bpf bpf /sys/fs/bpf"
             raise CannotPin(name, path, str(error.strerror), hint if error.errno in NOT_BPFFS else "") from error
         self._names.add(name)
+
+    def _take(self) -> None:
+        """Make the folder and hold it: two owners in one would take each other's pins away."""
+        if self._lock >= 0:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(lock)
+            raise
+        self._lock = lock
 
     def _path(self, name: str) -> Path:
         return self._folder / name.replace(".", "~")
 
 
 def remove_leftovers(root: Path) -> None:
-    """Unpin what owners that were killed have left below `root`."""
+    """Unpin what owners that were killed have left below `root`; folders that are held stay."""
     for folder in root.glob("*/"):
-        for path in folder.iterdir():
-            with suppress(OSError):
-                path.unlink()
+        leftover = PinFolder(root, folder.name)
         with suppress(OSError):
-            folder.rmdir()
+            leftover.adopt()
+            leftover.keep_only(())
