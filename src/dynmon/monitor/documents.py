@@ -1,0 +1,133 @@
+"""What a script says of code and metrics → the documents that a cube takes."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from dynmon.errors import InvalidInputError, NotFoundError
+from dynmon.models import CubeConfig, CubeType, DataplaneConfig, Direction, LogLevel, MetricConfig, validate_document
+from dynmon.models.dataplane import ELF_MAGIC, GZIP_MAGIC, METRIC_NAME
+
+Code = str | bytes | os.PathLike[str]
+Metric = str | Mapping[str, Any] | MetricConfig
+Metrics = Mapping[str, Metric] | Iterable[Metric]
+
+FILE_SUFFIXES = (".c", ".o")
+TOTAL = "_total"
+
+
+class CodeOptions(TypedDict, total=False):
+    """How the code is to be loaded: keys of a path's document, as Python spells them."""
+
+    program: str
+    program_type: str
+    map_sizes: Mapping[str, int]
+    constants: Mapping[str, Any]
+    initial_entries: Mapping[str, list[Any]]
+
+
+class CodeNotFound(NotFoundError):
+    """The file with the code cannot be read."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"read code from {str(path)!r}: {error.strerror or error}")
+        self.path = path
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"file": str(self.path)}
+
+
+class NothingToRun(InvalidInputError):
+    """A monitor was asked for without code, or with two descriptions of it."""
+
+
+def cube_document(config: DataplaneConfig, hook: CubeType | str, loglevel: LogLevel | str) -> CubeConfig:
+    """A cube that runs `config`.
+
+    Raises:
+        InvalidDocument: There is no such hook, or no such level.
+    """
+    document = {"type": hook, "loglevel": loglevel, "dataplane-config": config}
+    return validate_document(CubeConfig, document, "monitor")
+
+
+def dataplane_document(
+    code: Code | None,
+    egress: Code | None,
+    metrics: Metrics | None,
+    config: DataplaneConfig | Mapping[str, Any] | None,
+    options: CodeOptions,
+) -> DataplaneConfig:
+    """`config` itself, or what the other arguments come to.
+
+    Raises:
+        NothingToRun: There is neither, or both.
+        CodeNotFound: A file cannot be read.
+        InvalidDocument: With every fault and its place.
+    """
+    codes = {Direction.INGRESS: code, Direction.EGRESS: egress}
+    given = {direction: each for direction, each in codes.items() if each is not None}
+    if config is not None:
+        if given or metrics is not None or options:
+            raise NothingToRun("config says everything: give it alone, or else code, egress and what belongs to them")
+        document = validate_document(DataplaneConfig, config, "config")
+        if not any(document.path(direction) for direction in Direction):
+            raise NothingToRun("config has neither ingress-path nor egress-path: nothing would run")
+        return document
+    if not given:
+        raise NothingToRun("nothing would run: give code for received packets, egress for sent ones, or config")
+    shared = {key.replace("_", "-"): value for key, value in options.items()}
+    # An iterator would be empty for the second direction.
+    shared["metric-configs"] = [_metric_document(*each) for each in _named(metrics)] if metrics is not None else []
+    paths = {direction.path_name: {**_code_document(each), **shared} for direction, each in given.items()}
+    return validate_document(DataplaneConfig, paths, "monitor")
+
+
+def metric_of_map(map_name: str) -> MetricConfig:
+    """A metric for a map under the map's own name."""
+    return validate_document(MetricConfig, _metric_document(map_name, map_name), "metric")
+
+
+def _code_document(code: Code) -> dict[str, str]:
+    if isinstance(code, str) and not _is_file_name(code):
+        return {"code": code}
+    if isinstance(code, bytes):
+        return _contents(code)
+    path = Path(code)
+    try:
+        return {"name": path.name, **_contents(path.read_bytes())}
+    except OSError as error:
+        raise CodeNotFound(path, error) from error
+
+
+def _is_file_name(text: str) -> bool:
+    # No C source is one line that ends so.
+    return "\n" not in text and text.endswith(FILE_SUFFIXES)
+
+
+def _contents(raw: bytes) -> dict[str, str]:
+    if raw.startswith((ELF_MAGIC, GZIP_MAGIC)):
+        return {"object": base64.b64encode(raw).decode()}
+    return {"code": raw.decode(errors="replace")}
+
+
+def _named(metrics: Metrics) -> list[tuple[str, Metric]]:
+    if isinstance(metrics, Mapping):
+        return list(metrics.items())
+    return [(each if isinstance(each, str) else "", each) for each in metrics]
+
+
+def _metric_document(name: str, metric: Metric) -> Mapping[str, Any] | MetricConfig:
+    if isinstance(metric, MetricConfig):
+        return metric
+    if not isinstance(metric, str):
+        return {"name": name, **metric} if name else metric
+    document: dict[str, Any] = {"name": name, "map-name": metric}
+    if METRIC_NAME.fullmatch(name):
+        kind = "counter" if name.endswith(TOTAL) else "untyped"
+        document["open-metrics-metadata"] = {"type": kind, "help": f"Map {metric}"}
+    return document

@@ -1,0 +1,251 @@
+"""The Monitor: code on an interface for the length of a block."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from dynmon.cubes import DynmonCube
+from dynmon.errors import ConflictError, InvalidInputError
+from dynmon.metrics import ExpositionFormat
+from dynmon.models import AttachRequest, CubeType, DataplaneConfig, Direction, LogLevel, validate_document
+from dynmon.monitor.documents import Code, CodeOptions, Metrics, cube_document, dataplane_document
+from dynmon.monitor.frames import data_frame
+from dynmon.monitor.inside import forget, read_rows
+from dynmon.monitor.tables import Column
+from dynmon.monitor.workshop import Workshop
+
+NOT_IN_A_NAME = re.compile(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.-]")
+_numbers = itertools.count(1)
+
+
+class NotRunning(ConflictError):
+    """There is nothing to read before a monitor is opened, nor after it is closed."""
+
+    def __init__(self, interface: str) -> None:
+        super().__init__(f"the monitor of {interface!r} is not running: use it in a with block, or call open()")
+        self.interface = interface
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"interface": self.interface}
+
+
+class AmbiguousMetric(InvalidInputError):
+    """Both directions have a metric of this name."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        listed = ", ".join(map(repr, names))
+        super().__init__(f"{listed}: in both directions; say direction='ingress' or direction='egress'")
+        self.names = tuple(names)
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"metrics": list(self.names)}
+
+
+class Monitor:
+    """Runs code on every packet of an interface, and reads what the code counts::
+
+        with Monitor("eth0", "probe.c", metrics={"packets_total": "PKT_COUNTER"}) as monitor:
+            time.sleep(10)
+            print(monitor.metrics()["packets_total"])
+
+    `code` sees received packets, `egress` is the code for sent ones. Either is the path of a ``.c`` or ``.o`` file, C
+    source as text, or an object as bytes. `metrics` gives names to maps, or has entries as in a configuration; without
+    it every readable map is a metric under its own name. In place of all these, `config` is a whole dataplane
+    configuration as the daemon takes it. `hook` is ``TC``, or for received packets ``XDP_SKB`` or ``XDP_DRV``;
+    `loglevel` is for ``pcn_log``, whose lines go to the logger ``dynmon.cube.NAME``.
+
+    Nothing is compiled or attached before the block. After it, and however the process ends, nothing is left. In a
+    notebook, `open` and `close` do what the block does, and so does the loss of the last reference. Every method may be
+    called from any thread.
+
+    Raises:
+        NothingToRun, CodeNotFound, InvalidDocument: What was given cannot be understood.
+    """
+
+    def __init__(
+        self,
+        interface: str,
+        code: Code | None = None,
+        *,
+        egress: Code | None = None,
+        metrics: Metrics | None = None,
+        config: DataplaneConfig | Mapping[str, Any] | None = None,
+        hook: CubeType | str = CubeType.TC,
+        loglevel: LogLevel | str = LogLevel.INFO,
+        **options: Unpack[CodeOptions],
+    ) -> None:
+        self.interface = interface
+        dataplane = dataplane_document(code, egress, metrics, config, options)
+        self._config = cube_document(dataplane, hook, loglevel)
+        self._name = f"{NOT_IN_A_NAME.sub('x', interface)}-{next(_numbers)}"
+        self._request = validate_document(AttachRequest, {"cube": self._name, "port": interface}, "monitor")
+        self._lock = threading.RLock()
+        self._cube: DynmonCube | None = None
+        self._end: weakref.finalize[..., Self] | None = None
+
+    def open(self) -> Self:
+        """Compile, load and attach; harmless when that is done already.
+
+        Raises:
+            InterfaceNotFound: There is no such interface.
+            InjectionError: The code does not compile, does not load, or a metric names a map it cannot have.
+            DynmonError: Whatever else the kernel or the machine refuses; nothing is attached then.
+        """
+        with self._lock:
+            if self._cube is None:
+                with ExitStack() as undo:
+                    workshop = _workshop
+                    registry = workshop.enter()
+                    undo.callback(workshop.leave)
+                    cube = registry.create(self._name, self._config)
+                    undo.callback(registry.delete, self._name)
+                    registry.attach(self._request)
+                    self._end = weakref.finalize(self, undo.pop_all().close)
+                self._cube = cube
+                _running.add(self)
+        return self
+
+    def close(self) -> None:
+        """Detach and let go of everything; twice is harmless."""
+        with self._lock:
+            self._cube = None
+            _running.discard(self)
+            if self._end is not None:
+                self._end()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        cube = self._cube
+        names = [name for each in Direction for name in cube.metric_names(each)] if cube else ["not running"]
+        return f"<Monitor {self.interface}: {', '.join(names) or 'no metrics'}>"
+
+    @property
+    def cube(self) -> DynmonCube:
+        """What the daemon would call the cube.
+
+        Raises:
+            NotRunning: The monitor is not open.
+        """
+        cube = self._cube
+        if cube is None:
+            raise NotRunning(self.interface)
+        return cube
+
+    def metrics(self, direction: str | None = None) -> dict[str, Any]:
+        """The value of every metric, in the shapes of the REST API's JSON; reading changes nothing.
+
+        The value is None where it cannot be read without emptying the map, as with a queue.
+
+        Raises:
+            NotRunning: The monitor is not open.
+            AmbiguousMetric: Both directions have a metric of one name, and no `direction` was given.
+        """
+        cube = self.cube
+        wanted = [_direction(direction)] if direction else list(Direction)
+        readings = [reading for each in wanted for reading in cube.read(each, drain=False)]
+        values = {reading.name: reading.value for reading in readings}
+        if len(values) < len(readings):
+            names = [reading.name for reading in readings]
+            raise AmbiguousMetric(sorted(name for name in values if names.count(name) > 1))
+        return values
+
+    def open_metrics(self) -> str:
+        """The metrics as OpenMetrics text; reading changes nothing.
+
+        Raises:
+            NotRunning: The monitor is not open.
+        """
+        return self.cube.open_metrics(ExpositionFormat.OPENMETRICS, drain=False)
+
+    def read(self, name: str, direction: str | None = None) -> Column:
+        """A metric as a numpy structured array with the fields ``key``, where the map has keys, and ``value``.
+
+        A queue or a stack is emptied by it, and so is any other map whose metric says ``empty-on-read``.
+
+        Raises:
+            NotRunning: The monitor is not open.
+            MetricNotFound: There is no such metric.
+            AmbiguousMetric: Both directions have it, and no `direction` was given.
+            KernelError: The kernel refused the read.
+        """
+        cube = self.cube
+        return read_rows(cube, self._place(cube, name, direction), name)
+
+    def to_dataframe(self, name: str, direction: str | None = None) -> Any:
+        """A metric as a pandas DataFrame, or a polars one; its columns are ``key.src``, ``value.packets`` and so on.
+
+        Raises:
+            UnsupportedError: Neither library is installed.
+            DynmonError: As `read` does.
+        """
+        return data_frame(self.read(name, direction))
+
+    def inject(
+        self,
+        code: Code | None = None,
+        *,
+        egress: Code | None = None,
+        metrics: Metrics | None = None,
+        config: DataplaneConfig | Mapping[str, Any] | None = None,
+        **options: Unpack[CodeOptions],
+    ) -> None:
+        """Run other code from the next packet on; none passes unseen. A direction that is not mentioned runs on.
+
+        Raises:
+            NotRunning: The monitor is not open.
+            InjectionError: The code cannot run; the old code does.
+            NothingToRun, CodeNotFound, InvalidDocument: As for the constructor.
+        """
+        self.cube.inject(dataplane_document(code, egress, metrics, config, options))
+
+    def _place(self, cube: DynmonCube, name: str, direction: str | None) -> Direction:
+        if direction:
+            return _direction(direction)
+        having = [each for each in Direction if name in cube.metric_names(each)]
+        if len(having) > 1:
+            raise AmbiguousMetric([name])
+        with_metrics = [each for each in Direction if cube.metric_names(each)]
+        return next(iter(having or with_metrics), Direction.INGRESS)
+
+    def _forget(self) -> None:
+        """In a forked child: this monitor is the parent's."""
+        cube, self._cube = self._cube, None
+        if self._end is not None:
+            self._end.detach()
+        if cube:
+            forget(cube)
+
+
+def _direction(word: str) -> Direction:
+    try:
+        return Direction(word)
+    except ValueError:
+        raise InvalidInputError(f"direction must be 'ingress' or 'egress', not {word!r}") from None
+
+
+def _after_fork() -> None:
+    global _workshop
+    _workshop = Workshop()
+    for monitor in list(_running):
+        monitor._forget()
+    _running.clear()
+
+
+_workshop = Workshop()
+_running: weakref.WeakSet[Monitor] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_after_fork)
