@@ -1,26 +1,30 @@
-"""A dataplane-config document out of the files that people edit: C sources and a description of their metrics.
+"""A dataplane-config document out of the files that people have: C sources or objects, and a description of metrics.
 
 Three forms are understood:
 
-- C files named one by one, with metrics given on the command line or in a file;
+- C files or objects named one by one, with metrics given on the command line or in a file;
 - a folder with ``ingress.c`` (or ``probe.c``) and ``egress.c``, or with a single C file of any name for ingress, and
-  ``metrics.yaml`` or ``metrics.json``;
+  ``metrics.yaml`` or ``metrics.json``; where there is no C file, ``.o`` files of these names;
 - a JSON or YAML document in which ``"code-file": "probe.c"`` stands instead of ``"code"``.
 
-The source text travels as it is, to the byte.
+The source text travels as it is, to the byte; headers that stand beside it travel within it.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dynmon.cli.local_includes import with_local_includes
 from dynmon.errors import InvalidInputError
 
-SOURCES = {"ingress": ("ingress.c", "probe.c"), "egress": ("egress.c",)}
+SOURCES = {"ingress": ("ingress", "probe"), "egress": ("egress",)}
+ELF_MAGIC = b"\x7fELF"
 METRICS_FILES = ("metrics.yaml", "metrics.yml", "metrics.json")
 METRIC_TYPES = ("counter", "gauge", "histogram", "summary", "untyped")
 PATH_KEYS = ("ingress-path", "egress-path")
@@ -62,12 +66,10 @@ def find_sources(folder: Path, name: str | None = None) -> Sources:
     Raises:
         PackError: There are none, or two that mean the same.
     """
-    files = {}
-    for direction, candidates in SOURCES.items():
-        if found := _only_one(folder, candidates):
-            files[direction] = found
+    files = _usual_files(folder, ".c") or _only_file(folder, ".c") or _usual_files(folder, ".o")
+    files = files or _only_file(folder, ".o")
     if not files:
-        files = {"ingress": _only_source(folder)}
+        raise PackError(f"{folder} has no C file and no object")
     description = _only_one(folder, METRICS_FILES)
     metrics = read_metrics(description, tuple(files)) if description else {}
     return Sources(files, metrics, name or folder.resolve().name)
@@ -131,9 +133,9 @@ def resolve_code_files(document: Any, folder: Path) -> Any:
             raise PackError("code and code-file cannot be used together")
         if not isinstance(document["code-file"], str) or "\0" in document["code-file"]:
             raise PackError(f"code-file must be the name of a file, not {document['code-file']!r}")
-        code = read_text(folder / document["code-file"])
-        resolved = {"code" if key == "code-file" else key: value for key, value in resolved.items()}
-        resolved["code"] = code
+        code = code_of(folder / document["code-file"])
+        [word] = code
+        resolved = {word if key == "code-file" else key: value for key, value in resolved.items()} | code
     return resolved
 
 
@@ -162,6 +164,19 @@ def read_text(file: Path) -> str:
     Raises:
         PackError: It cannot be read, is too long or is not UTF-8.
     """
+    raw = read_bytes(file)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise PackError(f"{file} is not UTF-8 text (byte {error.start})") from error
+
+
+def read_bytes(file: Path) -> bytes:
+    """What is in `file`.
+
+    Raises:
+        PackError: It cannot be read, or is too long.
+    """
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_FILE_BYTES + 1)
@@ -169,23 +184,43 @@ def read_text(file: Path) -> str:
         raise PackError(f"cannot read {file}: {error.strerror}") from error
     if len(raw) > MAX_FILE_BYTES:
         raise PackError(f"{file} is longer than {MAX_FILE_BYTES >> 20} MiB")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise PackError(f"{file} is not UTF-8 text (byte {error.start})") from error
+    return raw
+
+
+def code_of(file: Path) -> JsonObject:
+    """The code in `file` as a path has it: C text with its local headers, or an object in base64.
+
+    Raises:
+        PackError, IncludeError: It cannot be read.
+    """
+    raw = read_bytes(file)
+    if raw.startswith(ELF_MAGIC):
+        return {"object": base64.b64encode(gzip.compress(raw, mtime=0)).decode()}
+    return {"code": with_local_includes(read_text(file), file, read_text)}
 
 
 def _path_of(file: Path, metrics: Sequence[JsonObject], name: str | None) -> JsonObject:
-    path: JsonObject = {"name": name or file.stem, "code": read_text(file)}
+    path: JsonObject = {"name": name or file.stem, **code_of(file)}
     return path | ({"metric-configs": list(metrics)} if metrics else {})
 
 
-def _only_source(folder: Path) -> Path:
-    """The one C file of a folder that has none of the usual names."""
-    found = sorted(folder.glob("*.c"))
-    if len(found) != 1:
-        raise PackError(f"{folder} has {len(found)} C files; it needs a single one, or ingress.c and egress.c")
-    return found[0]
+def _usual_files(folder: Path, suffix: str) -> dict[str, Path]:
+    found = {
+        direction: _only_one(folder, [name + suffix for name in candidates])
+        for direction, candidates in SOURCES.items()
+    }
+    return {direction: file for direction, file in found.items() if file}
+
+
+def _only_file(folder: Path, suffix: str) -> dict[str, Path]:
+    """The one source of a folder that has none of the usual names."""
+    found = sorted(folder.glob(f"*{suffix}"))
+    if len(found) > 1:
+        kind = "C files" if suffix == ".c" else "objects"
+        raise PackError(
+            f"{folder} has {len(found)} {kind}; it needs a single one, or ingress{suffix} and egress{suffix}"
+        )
+    return {"ingress": found[0]} if found else {}
 
 
 def _only_one(folder: Path, names: Sequence[str]) -> Path | None:

@@ -111,8 +111,8 @@ def test_output_file(probe, tmp_path, capsysbinary):
     ("files", "arguments", "message"),
     [
         ({}, ["nope.c"], "cannot read nope.c: No such file or directory"),
-        ({}, ["."], ". has 0 C files; it needs a single one, or ingress.c and egress.c"),
-        ({"a.c": "", "b.c": ""}, ["."], ". has 2 C files"),
+        ({}, ["."], ". has no C file and no object"),
+        ({"a.c": "", "b.c": ""}, ["."], ". has 2 C files; it needs a single one, or ingress.c and egress.c"),
         ({}, [], "nothing to pack"),
         ({"probe.c": "", "ingress.c": ""}, ["."], ". has both ingress.c and probe.c; keep one"),
         ({"probe.c": "\xff"}, ["probe.c"], "probe.c is not UTF-8 text (byte 0)"),
@@ -125,7 +125,7 @@ def test_output_file(probe, tmp_path, capsysbinary):
         ({"probe.c": "x", "m.yaml": "a: 1"}, ["probe.c", "--metrics", "m.yaml"], "must be a list of metrics"),
         ({"probe.c": "x", "m.yaml": "both: []"}, ["probe.c", "--metrics", "m.yaml"], "m.yaml has both"),
         ({"probe.c": "x", "m.yaml": "egress: []"}, ["probe.c", "--metrics", "m.yaml"], "there is no egress code"),
-        ({"probe.c": "x", "m.yaml": "- {name: a}"}, ["probe.c", "--metrics", "m.yaml"], "map-name: is required"),
+        ({"probe.c": "x", "m.yaml": "- {name: a}"}, ["probe.c", "--metrics", "m.yaml"], "must have map-name or variable, and not both"),
         ({"probe.c": "x"}, ["probe.c", "-o", "no/where"], "cannot write no/where"),
     ],
 )
