@@ -125,7 +125,11 @@ def test_output_file(probe, tmp_path, capsysbinary):
         ({"probe.c": "x", "m.yaml": "a: 1"}, ["probe.c", "--metrics", "m.yaml"], "must be a list of metrics"),
         ({"probe.c": "x", "m.yaml": "both: []"}, ["probe.c", "--metrics", "m.yaml"], "m.yaml has both"),
         ({"probe.c": "x", "m.yaml": "egress: []"}, ["probe.c", "--metrics", "m.yaml"], "there is no egress code"),
-        ({"probe.c": "x", "m.yaml": "- {name: a}"}, ["probe.c", "--metrics", "m.yaml"], "must have map-name or variable, and not both"),
+        (
+            {"probe.c": "x", "m.yaml": "- {name: a}"},
+            ["probe.c", "--metrics", "m.yaml"],
+            "must have map-name or variable, and not both",
+        ),
         ({"probe.c": "x"}, ["probe.c", "-o", "no/where"], "cannot write no/where"),
     ],
 )
