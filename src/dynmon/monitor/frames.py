@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -37,12 +37,28 @@ def _library() -> ModuleType:
 
 
 def _leaves(name: str, values: Column) -> Iterator[tuple[str, Any]]:
-    """The columns below `name`; an array is one column of lists, text ends where C ends it."""
+    """The columns below `name`; an array is one column of lists, text ends where C ends it, bytes are hexadecimal."""
     if values.dtype.names is not None:
         for field in values.dtype.names:
             yield from _leaves(f"{name}.{field}", values[field])
         return
-    if values.dtype.kind == "S":
-        values = np.char.partition(np.char.decode(values, "utf-8", "replace"), "\0")[..., 0]
-    is_plain = values.ndim == 1 and values.dtype.kind in "iufb"
-    yield name, np.ascontiguousarray(values) if is_plain else values.tolist()
+    if values.ndim == 1 and values.dtype.kind in NUMBERS:
+        yield name, np.ascontiguousarray(values)
+    else:
+        yield name, _spelled(values.tolist(), SPELLINGS.get(values.dtype.kind, _as_it_is))
+
+
+def _spelled(value: Any, spelling: Callable[[Any], Any]) -> Any:
+    return [_spelled(each, spelling) for each in value] if isinstance(value, list) else spelling(value)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _text(value: bytes) -> str:
+    return value.split(b"\0", 1)[0].decode(errors="replace")
+
+
+NUMBERS = "iufb"  # kinds of dtypes: integers, floats, bool
+SPELLINGS: dict[str, Callable[[Any], Any]] = {"S": _text, "V": bytes.hex}
