@@ -310,7 +310,7 @@ def test_a_metric_without_a_map_is_refused(dm: httpx.Client) -> None:
 
     refused = problem(dm.put(f"/dynmon/dm/{CONFIG}", json=path), 422)
 
-    assert "map 'PKTS' is not declared by the ingress code; it declares: PACKETS" == refused["detail"]
+    assert "metric 'x': map 'PKTS' is not declared by the ingress code; it declares: PACKETS" == refused["detail"]
     assert ("check", "ingress", "x", "PKTS") == tuple(refused[key] for key in ("stage", "direction", "metric", "map"))
 
 

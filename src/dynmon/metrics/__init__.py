@@ -1,6 +1,8 @@
 """Read maps: values as JSON, and metric families as OpenMetrics text."""
 
-from dynmon.metrics.binding import BoundMetric, UnknownMap, UnreadableMap
+from dynmon.metrics.binding import BoundMetric
+from dynmon.metrics.description import MetricDescription, describe
+from dynmon.metrics.errors import UnknownMap, UnknownVariable, UnreadableMap
 from dynmon.metrics.exposition import ExpositionFormat, expose, render_openmetrics, render_text
 from dynmon.metrics.families import families_of, family_from_prometheus
 from dynmon.metrics.merging import merge
@@ -12,10 +14,13 @@ __all__ = [
     "ExpositionFormat",
     "Family",
     "FamilyType",
+    "MetricDescription",
     "Reading",
     "Sample",
     "UnknownMap",
+    "UnknownVariable",
     "UnreadableMap",
+    "describe",
     "expose",
     "families_of",
     "family_from_prometheus",

@@ -1,104 +1,86 @@
-"""Tie a metric's configuration to the map it names, or say why that cannot be."""
+"""Tie a metric's configuration to the map or variable it names, or say why that cannot be."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from dynmon.bpf import BpfMap, MapType
-from dynmon.btf import Btf, Hexadecimal, Integer, MapTypes, Plan, UndecodableType, plan_for
-from dynmon.btf.types import VOID
-from dynmon.errors import InjectionError
+from dynmon.bpf import BpfMap
+from dynmon.btf import Btf, GlobalVariable, Plan, UndecodableType
+from dynmon.btf.types import Section
+from dynmon.metrics.errors import UnknownMap, UnknownVariable, UnreadableMap
 from dynmon.metrics.extraction import READERS
+from dynmon.metrics.value_types import TypedPlan, WrongSize, key_type, value_type
 from dynmon.models import Direction, MetricConfig
 
-ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
-INDEX_SIZE = 4
 OWN_PREFIX = "dynmon_"
-UNTYPED = MapTypes(VOID, VOID)
-
-
-class UnusableMap(InjectionError):
-    """A metric cannot have the map it names."""
-
-    stage: ClassVar[str] = "check"
-
-    def __init__(self, sentence: str, metric: str, map_name: str, direction: Direction) -> None:
-        super().__init__(sentence)
-        self.metric = metric
-        self.map_name = map_name
-        self.direction = direction
-
-    def fields(self) -> Mapping[str, Any]:
-        return {
-            "stage": self.stage,
-            "direction": self.direction.value,
-            "metric": self.metric,
-            "map": self.map_name,
-        }
-
-
-class UnknownMap(UnusableMap):
-    """A metric names a map that the code does not have."""
-
-    def __init__(self, metric: str, map_name: str, direction: Direction, declared: list[str]) -> None:
-        declares = f"it declares: {', '.join(declared)}" if declared else "it declares no maps"
-        sentence = f"map {map_name!r} is not declared by the {direction} code; {declares}"
-        super().__init__(sentence, metric, map_name, direction)
-        self.declared = declared
-
-    def fields(self) -> Mapping[str, Any]:
-        return {**super().fields(), "declared": self.declared}
-
-
-class UnreadableMap(UnusableMap):
-    """A metric names a map that has no values, or none that can be shown."""
-
-    def __init__(self, metric: str, map_name: str, direction: Direction, reason: str) -> None:
-        sentence = f"map {map_name!r} of the {direction} code cannot be read: {reason}"
-        super().__init__(sentence, metric, map_name, direction)
-        self.reason = reason
-
-    def fields(self) -> Mapping[str, Any]:
-        return {**super().fields(), "reason": self.reason}
+CONSTANTS = ".rodata"
 
 
 @dataclass(frozen=True, slots=True)
 class BoundMetric:
-    """A metric with its map and the plans for the map's keys (None for queues and stacks) and values.
+    """A metric with its map and the types of the map's keys (None for queues and stacks) and values.
 
-    The map belongs to whoever loaded it; a metric must not be read after that owner has closed it.
+    A metric of a `variable` reads the bytes of that variable only: the map is the section that it lies in, and the
+    value is the variable's. The map belongs to whoever loaded it; a metric must not be read after that owner has
+    closed it.
     """
 
     config: MetricConfig
     direction: Direction
     bpf_map: BpfMap
-    key: Plan | None
-    value: Plan
+    key_type: TypedPlan | None
+    value_type: TypedPlan
+    variable: GlobalVariable | None = None
+
+    @property
+    def key(self) -> Plan | None:
+        """How keys are decoded."""
+        return self.key_type.plan if self.key_type else None
+
+    @property
+    def value(self) -> Plan:
+        """How values are decoded."""
+        return self.value_type.plan
 
     @classmethod
-    def bind(cls, config: MetricConfig, direction: Direction, maps: Mapping[str, BpfMap], btf: Btf) -> BoundMetric:
-        """Find the map that `config` names among `maps`, and its types in `btf`.
+    def bind(
+        cls,
+        config: MetricConfig,
+        direction: Direction,
+        maps: Mapping[str, BpfMap],
+        btf: Btf,
+        declared: Sequence[str] = (),
+    ) -> BoundMetric:
+        """Find what `config` names among `maps` or the variables in `btf`, and its types.
+
+        `declared` are all maps that the code declares, also those that were not made because nothing uses them.
 
         Raises:
-            UnknownMap: It is not there.
-            UnreadableMap: Its type has no values to read, its flags forbid that, or they cannot be decoded.
+            UnknownMap: There is no such map.
+            UnknownVariable: There is no such variable.
+            UnreadableMap: It has no values to read, its flags forbid that, or they cannot be decoded.
         """
-        if config.map_name not in maps:
-            raise UnknownMap(config.name, config.map_name, direction, declared_names(maps))
-        bpf_map = maps[config.map_name]
+        variable = _find_variable(config, direction, btf) if config.variable is not None else None
+        name = variable.section if variable else str(config.map_name)
+        thing = f"variable {variable.name!r}" if variable else f"map {name!r}"
+        if name not in maps and name not in declared and variable is None:
+            names = _alike(name, {*maps, *declared})
+            raise UnknownMap(config.name, name, direction, names)
         try:
-            _check_access(bpf_map, is_emptied=config.extraction_options.empty_on_read)
-            key, value = _plans(bpf_map, btf)
-        except (_UnreadableError, UndecodableType) as reason:
-            raise UnreadableMap(config.name, config.map_name, direction, str(reason)) from reason
-        return cls(config, direction, bpf_map, key, value)
+            bpf_map = _made(maps, name)
+            _check_access(bpf_map, variable, is_emptied=config.extraction_options.empty_on_read)
+            _check_place(btf, variable)
+            keys = None if variable else key_type(bpf_map, btf, config.key_type)
+            values = value_type(bpf_map, btf, config.type, variable)
+        except (_UnreadableError, WrongSize, UndecodableType) as reason:
+            raise UnreadableMap(config.name, thing, direction, str(reason)) from reason
+        return cls(config, direction, bpf_map, keys, values, variable)
 
 
-def declared_names(maps: Mapping[str, BpfMap]) -> list[str]:
+def declared_names(maps: Iterable[str]) -> list[str]:
     """The maps that the user's code declares: not libbpf's for global variables, not the dialect's."""
     return sorted(name for name in maps if "." not in name and not name.startswith(OWN_PREFIX))
 
@@ -107,7 +89,35 @@ class _UnreadableError(Exception):
     """A reason, on its way to the metric's name."""
 
 
-def _check_access(bpf_map: BpfMap, *, is_emptied: bool) -> None:
+def _find_variable(config: MetricConfig, direction: Direction, btf: Btf) -> GlobalVariable:
+    name = str(config.variable)
+    if name not in btf.variables:
+        raise UnknownVariable(config.name, name, direction, declared_variables(btf))
+    return btf.variables[name]
+
+
+def declared_variables(btf: Btf) -> list[str]:
+    """The global variables of the user's code: not the dialect's."""
+    return sorted(name for name in btf.variables if not name.startswith(OWN_PREFIX))
+
+
+def _alike(name: str, names: Iterable[str]) -> list[str]:
+    """The maps to tell somebody who asked for `name`: sections for a section, otherwise the code's own."""
+    return sorted(each for each in names if "." in each) if name.startswith(".") else declared_names(names)
+
+
+def _made(maps: Mapping[str, BpfMap], name: str) -> BpfMap:
+    if name not in maps:
+        raise _UnreadableError(f"{name!r} was not made, because the program does not use it")
+    bpf_map = maps[name]
+    if bpf_map.info.map_type not in READERS:
+        kind = bpf_map.info.map_type.name.lower()
+        readable = ", ".join(map_type.name.lower() for map_type in READERS)
+        raise _UnreadableError(f"it is of type {kind}; readable are: {readable}")
+    return bpf_map
+
+
+def _check_access(bpf_map: BpfMap, variable: GlobalVariable | None, *, is_emptied: bool) -> None:
     # The kernel keeps BPF_F_RDONLY and BPF_F_WRONLY with the descriptor, not among the flags of the map.
     access = fcntl.fcntl(bpf_map.fd, fcntl.F_GETFL) & os.O_ACCMODE
     has_keys = bpf_map.info.key_size > 0
@@ -116,35 +126,16 @@ def _check_access(bpf_map: BpfMap, *, is_emptied: bool) -> None:
     if access == os.O_RDONLY and (is_emptied or not has_keys):
         how = "empty-on-read" if has_keys else "reading"
         raise _UnreadableError(f"{how} would empty it, but it is declared with BPF_F_RDONLY")
+    if is_emptied and bpf_map.info.name.startswith(CONSTANTS):
+        raise _UnreadableError("empty-on-read would set it to zero, but it is constant")
+    if is_emptied and variable:
+        raise _UnreadableError(
+            "empty-on-read cannot set it to zero alone, for the kernel writes whole sections only; "
+            f"with map-name {variable.section!r} all variables in there are set to zero"
+        )
 
 
-def _plans(bpf_map: BpfMap, btf: Btf) -> tuple[Plan | None, Plan]:
-    # The declaration in this object, not MapInfo's type ids: the kernel keeps no types for queues and stacks, and those
-    # it keeps for a map that came from elsewhere (shared, public, pinned) are numbers in another object's BTF.
-    info = bpf_map.info
-    if info.map_type not in READERS:
-        readable = ", ".join(map_type.name.lower() for map_type in READERS)
-        raise _UnreadableError(f"it is of type {_type_name(info.map_type)}; readable are: {readable}")
-    declared = btf.map_types.get(info.name, UNTYPED)
-    value = _plan(btf, "values", declared.value_type_id, info.value_size) or Hexadecimal(info.value_size)
-    if not info.key_size:
-        return None, value
-    key = _plan(btf, "keys", declared.key_type_id, info.key_size)
-    return key or _untyped_key(info.map_type, info.key_size), value
-
-
-def _type_name(map_type: int) -> str:
-    return map_type.name.lower() if isinstance(map_type, MapType) else str(map_type)
-
-
-def _plan(btf: Btf, what: str, type_id: int, size: int) -> Plan | None:
-    if type_id == VOID:
-        return None
-    plan = plan_for(btf, type_id)
-    if plan.size != size:
-        raise _UnreadableError(f"its {what} have {size} bytes, but the code declares {plan.size}")
-    return plan
-
-
-def _untyped_key(map_type: MapType, size: int) -> Plan:
-    return Integer(INDEX_SIZE, is_signed=False) if map_type in ARRAYS else Hexadecimal(size)
+def _check_place(btf: Btf, variable: GlobalVariable | None) -> None:
+    section = btf[btf.find(variable.section, Section) or 0] if variable else None
+    if isinstance(section, Section) and not section.size:
+        raise _UnreadableError("the kernel refused the object's types, so nobody knows where in its section it lies")

@@ -1,9 +1,10 @@
 """Metric families: what OpenMetrics calls a name with its type, help and samples.
 
-One number makes one sample: without a label of its own in an array of one entry, with the label ``index`` where an
-array, queue or stack has room for several, with the label ``key`` in a hash. Per-CPU values are summed. What is not a
-number is left out, and so are histograms and summaries, and the family's help says why: OpenMetrics has no comments
-(prometheus_client and Prometheus itself refuse the whole exposition for one), so HELP is the place for a sentence.
+One number makes one sample: without a label of its own in an array of one entry or a variable, with the label ``index``
+where an array, queue or stack has room for several or a variable is an array, with the label ``key`` in a hash. Per-CPU
+values are summed. What is not a number is left out, and so are histograms and summaries, and the family's help says
+why: OpenMetrics has no comments (prometheus_client and Prometheus itself refuse the whole exposition for one), so HELP
+is the place for a sentence.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dynmon.bpf import MapType
-from dynmon.btf import Plan
+from dynmon.btf import Plan, Repeated
 from dynmon.errors import DynmonError
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 TOTAL = "_total"
+KEY = "key"
+INDEX = "index"
 POSITIONAL = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY}) | QUEUES
 TYPES = {
     MetricType.COUNTER: FamilyType.COUNTER,
@@ -105,7 +108,7 @@ def why_left_out(metric: BoundMetric, metadata: OpenMetricsMetadata, *, drain: b
     map_type = metric.bpf_map.info.map_type
     if metadata.type not in TYPES:
         return f"a {metadata.type} cannot be made of single numbers"
-    if not metric.value.is_number:
+    if not sampled(metric).is_number:
         return f"its values are {metric.value.plural}, not numbers"
     if map_type in QUEUES and not drain:
         return NOT_DRAINED.format(kind=map_type.name.lower())
@@ -113,7 +116,7 @@ def why_left_out(metric: BoundMetric, metadata: OpenMetricsMetadata, *, drain: b
         return None
     if not metric.key.is_scalar:
         return f"its keys are {metric.key.plural}"
-    if any(label.name == "key" for label in metadata.labels or ()):
+    if any(label.name == KEY for label in metadata.labels or ()):
         return "its constant label 'key' stands where the map's keys go"
     return None
 
@@ -123,10 +126,10 @@ def samples_of(
 ) -> tuple[list[Sample], list[str]]:
     """Entries → samples with the `constant` labels and their own, and notes on those that had to be left out."""
     suffix = TOTAL if is_counter else ""
-    numbers = _numbers(metric.value, entries)
+    numbers = _numbers(sampled(metric), entries)
     samples = [
         Sample(suffix, constant + own, number)
-        for own, number in zip(_own_labels(metric, entries), numbers, strict=True)
+        for own, number in zip(_own_labels(metric, entries, len(numbers)), numbers, strict=True)
         if not is_counter or number >= 0
     ]
     missing = len(numbers) - len(samples)
@@ -135,20 +138,39 @@ def samples_of(
     return samples, [f"{missing} of {len(numbers)} samples are left out: a counter cannot be negative or NaN"]
 
 
+def sampled(metric: BoundMetric) -> Plan:
+    """What one sample is made of: a value, or, of a variable that is an array, each element."""
+    return metric.value.element if metric.variable and isinstance(metric.value, Repeated) else metric.value
+
+
+def places(metric: BoundMetric) -> int:
+    """How many samples a map or variable without keys can make."""
+    if metric.variable and isinstance(metric.value, Repeated):
+        return metric.value.count
+    return metric.bpf_map.info.max_entries
+
+
+def own_label(metric: BoundMetric) -> str | None:
+    """The label that tells a metric's samples apart; None where there is one sample only."""
+    if metric.bpf_map.info.map_type not in POSITIONAL and metric.key is not None:
+        return KEY
+    return None if places(metric) == 1 else INDEX
+
+
 def _numbers(plan: Plan, entries: Entries) -> Sequence[Number]:
     if entries.values.ndim == 2:
-        return plan.numbers(entries.values)
+        rows = np.ascontiguousarray(entries.values)
+        return plan.numbers(rows.reshape(-1, plan.size))
     _, cpus, size = entries.values.shape
     flat = plan.numbers(np.ascontiguousarray(entries.values).reshape(-1, size))
     return [sum(flat[start : start + cpus]) for start in range(0, len(flat), cpus)]
 
 
-def _own_labels(metric: BoundMetric, entries: Entries) -> list[Labels]:
-    if metric.bpf_map.info.map_type not in POSITIONAL and metric.key is not None:
-        return [(("key", label_text(key)),) for key in metric.key.decode(entries.keys)]
-    if metric.bpf_map.info.max_entries == 1:
-        return [() for _ in range(len(entries))]
-    return [(("index", str(index)),) for index in range(len(entries))]
+def _own_labels(metric: BoundMetric, entries: Entries, count: int) -> list[Labels]:
+    label = own_label(metric)
+    if label == KEY and metric.key is not None:
+        return [((KEY, label_text(key)),) for key in metric.key.decode(entries.keys)]
+    return [() if label is None else ((INDEX, str(index)),) for index in range(count)]
 
 
 def label_text(value: Any) -> str:

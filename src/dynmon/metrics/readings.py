@@ -63,10 +63,14 @@ def read_or_explain(metric: BoundMetric, *, drain: bool) -> Reading:
 
 
 def entries_of(metric: BoundMetric, *, drain: bool) -> Entries | None:
-    """What the metric's map holds; None for a queue or stack that must not be drained."""
+    """What the metric's map, or its variable in there, holds; None for a queue or stack that must not be drained."""
     if metric.bpf_map.info.map_type in QUEUES:
         return extract(metric.bpf_map, drain=True) if drain else None
-    return extract(metric.bpf_map, drain=drain and metric.config.extraction_options.empty_on_read)
+    entries = extract(metric.bpf_map, drain=drain and metric.config.extraction_options.empty_on_read)
+    if metric.variable is None:
+        return entries
+    start = metric.variable.offset
+    return Entries(entries.keys, entries.values[:, start : start + metric.variable.size])
 
 
 def values_alone(metric: BoundMetric, entries: Entries) -> list[Any]:

@@ -44,7 +44,13 @@ class Lab:
 
     def bind(self, map_name, direction=Direction.INGRESS, **config):
         """A metric of the map, `config` as in JSON; named `m` where that says nothing else."""
-        document = {"name": "m", "map-name": map_name, **config}
+        return self._bind({"name": "m", "map-name": map_name, **config}, direction)
+
+    def bind_variable(self, variable, direction=Direction.INGRESS, **config):
+        """A metric of the global variable, likewise."""
+        return self._bind({"name": "m", "variable": variable, **config}, direction)
+
+    def _bind(self, document, direction):
         return BoundMetric.bind(MetricConfig.model_validate(document), direction, self.maps, self.btf)
 
 

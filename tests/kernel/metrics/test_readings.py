@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import threading
 import time
@@ -9,7 +10,8 @@ import time
 import pytest
 
 from dynmon.bpf import possible_cpus
-from dynmon.metrics import UnknownMap, UnreadableMap, read, read_or_explain
+from dynmon.metrics import BoundMetric, UnknownMap, UnreadableMap, read, read_or_explain
+from dynmon.models import Direction, MetricConfig
 from tests.kernel.metrics.lab import lab
 from tests.support import needs
 
@@ -197,6 +199,42 @@ def test_maps_without_types_are_hexadecimal_but_an_arrays_index_is_a_number(ever
     assert ["000000", "ff0001"] == read(every_kind.bind("BLOCKS"), drain=False).value
 
 
+def test_maps_without_types_have_those_that_the_configuration_gives(every_kind):
+    every_kind.maps["BYTES"].update(b"\1\2\3\4", b"ab\0\0\1\2")
+    every_kind.maps["BLOCKS"].update(bytes(4), b"\1\0\2")
+
+    by_type = {
+        ("u32", "u16[3]"): [{"key": 0x04030201, "value": [0x6261, 0, 0x0201]}],
+        ("be32", "char[6]"): [{"key": 0x01020304, "value": [97, 98, 0, 0, 1, 2]}],
+        ("be16[2]", "u8[2][3]"): [{"key": [0x0102, 0x0304], "value": [[97, 98, 0], [0, 1, 2]]}],
+        ("int", None): [{"key": 0x04030201, "value": "616200000102"}],
+    }
+    for (key, value), expected in by_type.items():
+        assert expected == read(every_kind.bind("BYTES", **{"key-type": key, "type": value}), drain=False).value
+    assert [[1, 0, 2], [255, 0, 1]] == read(every_kind.bind("BLOCKS", type="u8[3]"), drain=False).value
+
+
+def test_a_given_type_wins_over_the_declared_one_of_the_same_size(every_kind):
+    every_kind.maps["HASH"].update(struct.pack("<I", 7), struct.pack("<II", 1, 2))
+    value = read(every_kind.bind("HASH", **{"key-type": "be32", "type": "u32[2]"}), drain=True)
+
+    assert {"key": 7 << 24, "value": [1, 2]} in value.value
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "reason"),
+    [
+        ("BYTES", {"type": "u64"}, "its value has 6 bytes, but the given type 'u64' has 8"),
+        ("HASH", {"key-type": "struct event"}, "its key has 4 bytes, but the given type 'struct event' has 16"),
+        ("BYTES", {"type": "struct evnt"}, "the code has no such type; it has struct event, prefix, session"),
+        ("BYTES", {"type": "6 bytes"}, "it is not the name of a type; possible are u8 to u64"),
+    ],
+)
+def test_a_type_that_does_not_fit_is_refused_with_both_sizes(every_kind, name, config, reason):
+    with pytest.raises(UnreadableMap, match=re.escape(reason)):
+        every_kind.bind(name, **config)
+
+
 def test_types_that_the_kernel_refuses_are_the_objects_own():
     """A small enum that ends a struct with bit-fields makes Linux 6.18 refuse the whole BTF, for all maps."""
     with lab(f"""
@@ -220,10 +258,31 @@ def test_a_map_that_is_not_there_is_named_with_those_that_are(every_kind):
         every_kind.bind("PKTS")
 
     declared = sorted(name for name in every_kind.maps if "." not in name)
-    assert f"map 'PKTS' is not declared by the ingress code; it declares: {', '.join(declared)}" == str(refusal.value)
-    assert {"stage": "check", "direction": "ingress", "metric": "m", "map": "PKTS", "declared": declared} == (
-        refusal.value.fields()
-    )
+    message = f"map 'PKTS' is not declared by the ingress code; it declares: {', '.join(declared)}"
+    assert f"metric 'm': {message}" == str(refusal.value)
+    assert {
+        "stage": "check",
+        "path": "ingress-path",
+        "file": "ingress",
+        "message": message,
+        "direction": "ingress",
+        "metric": "m",
+        "map": "PKTS",
+        "declared": declared,
+    } == refusal.value.fields()
+
+
+def test_a_map_that_is_nearly_there_is_guessed(every_kind):
+    with pytest.raises(UnknownMap) as refusal:
+        every_kind.bind("SIMPLE_HSH")
+
+    assert "did you mean 'SIMPLE_HASH'?" == refusal.value.hint
+
+
+def test_a_map_that_is_declared_but_was_not_made_says_so(every_kind):
+    config = MetricConfig.model_validate({"name": "m", "map-name": "UNUSED"})
+    with pytest.raises(UnreadableMap, match="'UNUSED' was not made, because the program does not use it"):
+        BoundMetric.bind(config, Direction.INGRESS, every_kind.maps, every_kind.btf, ["UNUSED"])
 
 
 def test_a_map_without_values_is_refused_with_the_readable_kinds(every_kind):

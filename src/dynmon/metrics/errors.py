@@ -1,0 +1,71 @@
+"""Why a metric cannot have what it names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from dynmon.errors import InjectionError
+from dynmon.models import Direction
+
+
+class UnusableMap(InjectionError):
+    """A metric cannot have the map or variable it names; `thing` is that, as in ``map 'FLOWS'``."""
+
+    stage: ClassVar[str] = "check"
+
+    def __init__(self, metric: str, thing: str, direction: Direction, problem: str, hint: str = "") -> None:
+        message = f"{thing} {problem}"
+        super().__init__(f"metric {metric!r}: {message}", file=direction, message=message, hint=hint)
+        self.metric = metric
+        self.thing = thing
+
+    def fields(self) -> Mapping[str, Any]:
+        kind, _, name = self.thing.partition(" ")
+        return {**super().fields(), "direction": self.file, "metric": self.metric, kind: name.strip("'")}
+
+
+class UnknownMap(UnusableMap):
+    """A metric names a map that the code does not have."""
+
+    def __init__(self, metric: str, map_name: str, direction: Direction, declared: Sequence[str]) -> None:
+        declares = f"it declares: {', '.join(declared)}" if declared else "it declares no maps"
+        problem = f"is not declared by the {direction} code; {declares}"
+        super().__init__(metric, f"map {map_name!r}", direction, problem, _nearest(map_name, declared))
+        self.declared = list(declared)
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "declared": self.declared}
+
+
+class UnknownVariable(UnusableMap):
+    """A metric names a global variable that the object does not have."""
+
+    def __init__(self, metric: str, variable: str, direction: Direction, declared: Sequence[str]) -> None:
+        has = f"it has: {', '.join(declared)}" if declared else "it has none"
+        problem = f"is not among the global variables of the {direction} code; {has}"
+        hint = _nearest(variable, declared) or (
+            "a variable that the compiler could fold away is not in the object: make it volatile, or not static"
+        )
+        super().__init__(metric, f"variable {variable!r}", direction, problem, hint)
+        self.declared = list(declared)
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "declared": self.declared}
+
+
+class UnreadableMap(UnusableMap):
+    """A metric names a map or variable that has no values, or none that can be shown."""
+
+    def __init__(self, metric: str, thing: str, direction: Direction, reason: str) -> None:
+        super().__init__(metric, thing, direction, f"of the {direction} code cannot be read: {reason}")
+        self.reason = reason
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "reason": self.reason}
+
+
+def _nearest(name: str, declared: Sequence[str]) -> str:
+    found = difflib.get_close_matches(name, declared, 1)
+    return f"did you mean {found[0]!r}?" if found else ""
