@@ -21,6 +21,7 @@ import uvicorn
 from dynmon import __version__
 from dynmon.api import create_app, server_config
 from dynmon.bpf import Loader
+from dynmon.bpf.pins import remove_leftovers
 from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
 from dynmon.dataplane import Foundry, ProgramLog, PublicMaps
@@ -102,11 +103,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         "--state-dir", type=Path, default=DEFAULT_STATE_DIR, help="compiled objects and state (default: %(default)s)"
     )
     parser.add_argument(
-        "--bpffs-dir", type=Path, default=DEFAULT_BPFFS_DIR, help="for pins; none are made yet (default: %(default)s)"
+        "--bpffs-dir",
+        type=Path,
+        default=DEFAULT_BPFFS_DIR,
+        help="where maps that code pins by name appear (default: %(default)s)",
     )
     parser.add_argument(
         "-l", "--loglevel", choices=LOG_LEVELS, default="info", help="what the daemon says (default: %(default)s)"
     )
+    parser.add_argument("--clang", help="compile with this one, by name or path (default: $DYNMON_CLANG, else clang)")
     parser.add_argument("-v", "--version", action="version", version=f"dynmond {__version__}")
     options = parser.parse_args(arguments)
     return Settings(
@@ -115,6 +120,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         state_dir=options.state_dir.absolute(),
         bpffs_dir=options.bpffs_dir.absolute(),
         log_level=options.loglevel,
+        clang=options.clang,
     )
 
 
@@ -190,10 +196,11 @@ def run(settings: Settings) -> int:
         parts.enter_context(only_user_of(settings.state_dir))
         listening = parts.enter_context(listen(settings.address, settings.port))
         loader = parts.enter_context(Loader())
-        compiler = Compiler(settings.cache_dir, settings.compile_limits)
+        compiler = Compiler(settings.cache_dir, settings.compile_limits, settings.clang)
         parts.callback(compiler.close)
         log = parts.enter_context(ProgramLog())
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits)
+        remove_leftovers(settings.pins_dir)
         registry = parts.enter_context(CubeRegistry(foundry))
         server = Server(server_config(create_app(registry, settings), settings))
         with shutdown_signals(server):

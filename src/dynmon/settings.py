@@ -49,6 +49,7 @@ class Settings:
     state_dir: Path = DEFAULT_STATE_DIR
     bpffs_dir: Path = DEFAULT_BPFFS_DIR
     log_level: str = "info"
+    clang: str | None = None
     compile_limits: CompileLimits = field(default_factory=CompileLimits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)
     map_limits: MapLimits = field(default_factory=MapLimits)

@@ -17,6 +17,7 @@ from dynmon.compiler.headers import headers_digest, install_headers
 from dynmon.compiler.sandbox import Outcome, Sandbox
 from dynmon.compiler.spelling import Spelling, spelling_of
 from dynmon.compiler.toolchain import PROGRAMS, Toolchain, find_toolchain, flags_for
+from dynmon.compiler.vmlinux import KernelTypes
 from dynmon.errors import Diagnostic, KernelError
 from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
@@ -39,6 +40,7 @@ class _Workshop:
     folder_inode: int
     salt: str
     sandbox: Sandbox
+    kernel_types: KernelTypes
     users: int = 0
 
     def is_current(self) -> bool:
@@ -47,6 +49,39 @@ class _Workshop:
             return self.folder.stat().st_ino == self.folder_inode and self.toolchain.digest == self.toolchain_digest
         except OSError:
             return False
+
+    def key(self, job: _Job) -> str:
+        """Stands for everything that goes into an object and its warnings."""
+        parts = (self.salt, *self.flags(job), job.direction, "")
+        return hashlib.sha256("\0".join(parts).encode() + job.text).hexdigest()
+
+    def flags(self, job: _Job) -> tuple[str, ...]:
+        """The command line for the job."""
+        return (*self._kernel_types_flags(job), *flags_for(job.spelling, job.direction, job.hook))
+
+    def run(self, job: _Job) -> Outcome:
+        """Compile."""
+        if self._kernel_types_flags(job):
+            self.kernel_types.prepare()
+        return self.sandbox.run(self.flags(job), job.text)
+
+    def _kernel_types_flags(self, job: _Job) -> tuple[str, ...]:
+        return self.kernel_types.flags(job.source) if job.spelling is Spelling.LIBBPF else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Code to compile."""
+
+    source: str
+    direction: Direction
+    hook: Hook
+    spelling: Spelling
+
+    @property
+    def text(self) -> bytes:
+        """What clang reads."""
+        return self.source.encode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +124,21 @@ class Compiler:
         Raises:
             CompileError: clang refuses the code, or a limit ended the compilation.
             ClangNotFound, HeadersNotFound: They were there before.
+            KernelTypesNotFound: The code includes vmlinux.h, and the kernel does not tell its types.
             UnsupportedError: clang cannot be confined on this machine.
         """
-        spelling = spelling_of(source)
-        flags = flags_for(spelling, direction, hook)
-        text = source.encode(errors="replace")
-        program = PROGRAMS[direction] if spelling is Spelling.DIALECT else None
-        if found := self._cache.get(_key(self._workshop, flags, text)):
-            return Artifact(found[0], program, cached=True, warnings=found[1], spelling=spelling)
+        job = _Job(source, direction, hook, spelling_of(source))
+        program = PROGRAMS[direction] if job.spelling is Spelling.DIALECT else None
+        if found := self._cache.get(self._workshop.key(job)):
+            return Artifact(found[0], program, cached=True, warnings=found[1], spelling=job.spelling)
         with self._turn, self._current_workshop() as workshop:
-            outcome = workshop.sandbox.run(flags, text)
+            outcome = workshop.run(job)
         findings = parse_diagnostics(outcome.messages, source, direction)
         if outcome.status or outcome.stopped or not outcome.output:
             raise CompileError(self._explain(outcome, findings, direction))
         warnings = tuple(finding for finding in findings if finding.severity == "warning")
-        self._cache.put(_key(workshop, flags, text), outcome.output, warnings)
-        return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=spelling)
+        self._cache.put(workshop.key(job), outcome.output, warnings)
+        return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=job.spelling)
 
     def close(self) -> None:
         """End the sandbox; compilations that run now fail."""
@@ -138,7 +172,8 @@ class Compiler:
         except OSError as error:
             raise KernelError(f"copy the headers for eBPF code to {str(self._cache_dir)!r}", error) from error
         sandbox = Sandbox(toolchain, folder, self._limits)
-        return _Workshop(toolchain, toolchain_digest, folder, inode, f"{headers}\0{toolchain_digest}", sandbox)
+        types = KernelTypes(folder, sandbox, toolchain_digest)
+        return _Workshop(toolchain, toolchain_digest, folder, inode, f"{headers}\0{toolchain_digest}", sandbox, types)
 
     def _explain(
         self, outcome: Outcome, findings: tuple[Diagnostic, ...], direction: Direction
@@ -159,11 +194,6 @@ class Compiler:
         if OUT_OF_MEMORY.search(outcome.messages):
             return f"compiling needs more memory than the limit of {self._limits.memory_bytes >> 20} MiB"
         return None
-
-
-def _key(workshop: _Workshop, flags: tuple[str, ...], text: bytes) -> str:
-    """Stands for everything that goes into an object."""
-    return hashlib.sha256("\0".join((workshop.salt, *flags, "")).encode() + text).hexdigest()
 
 
 def _failure(outcome: Outcome) -> str:

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynmon.compiler.headers import system_headers
@@ -56,17 +56,18 @@ class Sandbox:
         self._control: socket.socket | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
-    def run(self, arguments: Sequence[str], source: bytes) -> Outcome:
-        """Run clang with `source` on its standard input.
+    def run(self, arguments: Sequence[str], source: bytes, output_bytes: int | None = None) -> Outcome:
+        """Run clang with `source` on its standard input; `output_bytes` where the usual limit does not do.
 
         Raises:
             UnsupportedError: Nothing on this machine can confine clang.
             SandboxError: The sandbox died twice.
             KernelError: There are no descriptors or processes left to run it with.
         """
+        limits = self._limits if output_bytes is None else replace(self._limits, output_bytes=output_bytes)
         try:
             for _ in range(2):
-                with _Run(source, self._limits) as run:
+                with _Run(source, limits) as run:
                     try:
                         self._submit(arguments, run)
                         return run.collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 import shutil
@@ -74,6 +75,7 @@ FROM_STDIN_TO_STDOUT = ("-c", "-o", "-", "-")
 # How bpf_tracing.h calls the machines whose registers it knows.
 TRACED_MACHINES = {"x86_64": "x86", "aarch64": "arm64", "riscv64": "riscv", "s390x": "s390", "ppc64le": "powerpc"}
 
+CLANG_VARIABLE = "DYNMON_CLANG"
 PROGRAMS = {Direction.INGRESS: "dynmon_ingress", Direction.EGRESS: "dynmon_egress"}
 PROGRAM_TYPES = {Direction.INGRESS: "0", Direction.EGRESS: "1"}
 
@@ -101,11 +103,12 @@ class Toolchain:
 
 
 def find_toolchain(clang: str | None = None) -> Toolchain:
-    """The clang at `clang`, or else the first of ``clang`` and the newest ``clang-N`` on the path.
+    """The clang that `clang` or DYNMON_CLANG names, or else the first of ``clang`` and the newest ``clang-N``.
 
     Raises:
         ClangNotFound: There is none.
     """
+    clang = clang or os.environ.get(CLANG_VARIABLE)
     found = shutil.which(clang or "clang") or (None if clang else _newest_numbered_clang())
     if found is None:
         raise ClangNotFound(clang or "clang")
@@ -154,4 +157,5 @@ def _libraries_of(binary: Path) -> tuple[Path, ...]:
         ["ldd", str(binary)], capture_output=True, text=True, check=False, env={"LC_ALL": "C"}, timeout=30
     )
     names = re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listing.stdout, re.MULTILINE)
-    return tuple(Path(name) for name in dict.fromkeys(names))
+    # Such as bin/../lib: a path through a folder that need not be there for the name without it.
+    return tuple(Path(os.path.normpath(name)) for name in dict.fromkeys(names))
