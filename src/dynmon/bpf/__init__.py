@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         OpenError,
         VerifierError,
     )
+    from dynmon.bpf.facts import DeclaredMap, ObjectFacts, ProgramFacts, Verification
     from dynmon.bpf.features import Features, kernel_features
     from dynmon.bpf.kinds import MapInfo, MapType, ProgramType
     from dynmon.bpf.link import BpfLink, Link, attach_tcx, attach_xdp, xdp_program_id
@@ -43,6 +44,7 @@ HOMES = {
         "OpenError",
         "VerifierError",
     ),
+    "facts": ("DeclaredMap", "ObjectFacts", "ProgramFacts", "Verification"),
     "features": ("Features", "kernel_features"),
     "kinds": ("MapInfo", "MapType", "ProgramType"),
     "link": ("BpfLink", "Link", "attach_tcx", "attach_xdp", "xdp_program_id"),
@@ -65,6 +67,10 @@ __all__ = [  # noqa: RUF022 - in the order of the imports above
     "ModeUnsupported",
     "OpenError",
     "VerifierError",
+    "DeclaredMap",
+    "ObjectFacts",
+    "ProgramFacts",
+    "Verification",
     "Features",
     "kernel_features",
     "MapInfo",

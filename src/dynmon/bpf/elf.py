@@ -1,4 +1,4 @@
-"""Read just enough of an ELF64 object to know which symbols a program's code refers to.
+"""Read just enough of an ELF64 object to know what its symbols are and what refers to them.
 
 Used in the loader's child only, never in the daemon: the object is a stranger's. A damaged one raises ValueError.
 """
@@ -6,7 +6,6 @@ Used in the loader's child only, never in the daemon: the object is a stranger's
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -14,17 +13,28 @@ SECTION = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 RELOCATION = struct.Struct("<QQ")
 
-MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little endian
+MAGIC = b"\x7fELF"
+BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
+ARCHIVE = b"!<arch>\n"
+CLASS_64 = 2
+LITTLE_ENDIAN = 1
+KINDS = {2: "an executable", 3: "a shared library", 4: "a core dump"}
+MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 21: "PowerPC", 40: "ARM", 62: "x86-64", 183: "AArch64", 243: "RISC-V"}
 MACHINE_BPF = 247
+COMPILE = "compile it with 'clang -target bpf -O2 -g -c'"
+
 SHT_SYMTAB = 2
 SHT_NOBITS = 8
 SHT_REL = 9
 SHF_EXECINSTR = 4
+STT_FUNCTION = 2
+STT_SECTION = 3
+STB_WEAK = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section: its name, kind, the sections with its strings and that it talks about, and its bytes."""
+    """One section: its name, kind, the sections with its strings and that it talks about, its bytes and their place."""
 
     name: str
     kind: int
@@ -32,16 +42,23 @@ class Section:
     strings: int
     about: int
     content: bytes
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A named place: `value` is its offset in the section with the index `section`."""
+    """A named place: `value` is its offset in the section with the index `section`, which is zero for an extern."""
 
     name: str
     section: int
     value: int
     size: int
+    information: int
+
+    @property
+    def kind(self) -> int:
+        """What is there: a function, a section, or something else."""
+        return self.information & 0xF
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,7 @@ class Elf:
         Raises:
             ValueError: It is not a little-endian ELF64 object for BPF, or it is damaged.
         """
+        _identify(raw)
         try:
             sections = _sections(raw)
             return cls(sections, _symbols(sections))
@@ -72,49 +90,52 @@ class Elf:
         """The symbol called `name` that is defined in this object."""
         return next((symbol for symbol in self.symbols if symbol.name == name and symbol.section), None)
 
-    def code_reached_from(self, section: int) -> set[int]:
-        """The code sections that can run when the one at index `section` does.
+    def section_name(self, symbol: Symbol) -> str:
+        """The name of the section a symbol is in, "" if it is in none."""
+        return self.sections[symbol.section].name if symbol.section < len(self.sections) else ""
 
-        Whole sections, not functions: calls inside one leave no relocation. More than what runs does no harm.
-        """
-        reached, ahead = {section}, [section]
-        while ahead:
-            for symbol in self.references_of(ahead.pop()):
-                index = symbol.section
-                if index < len(self.sections) and self.sections[index].is_code and index not in reached:
-                    reached.add(index)
-                    ahead.append(index)
-        return reached
-
-    def references_of(self, section: int) -> Iterator[Symbol]:
-        """The symbols that the section at this index refers to by relocations."""
-        for relocations in self.sections:
-            if relocations.kind != SHT_REL or relocations.about != section:
+    def relocations(self, section: int) -> dict[int, Symbol]:
+        """The symbols that the section at this index refers to, by the offset at which it does."""
+        found: dict[int, Symbol] = {}
+        for each in self.sections:
+            if each.kind != SHT_REL or each.about != section:
                 continue
-            usable = len(relocations.content) // RELOCATION.size * RELOCATION.size
-            for _, information in RELOCATION.iter_unpack(relocations.content[:usable]):
-                index = information >> 32
-                if index < len(self.symbols):
-                    yield self.symbols[index]
+            usable = len(each.content) // RELOCATION.size * RELOCATION.size
+            for offset, information in RELOCATION.iter_unpack(each.content[:usable]):
+                if information >> 32 < len(self.symbols):
+                    found[offset] = self.symbols[information >> 32]
+        return found
 
-    def names_used_by(self, function: str) -> set[str]:
-        """The symbols that `function`, and all code it can reach, refers to."""
-        start = self.symbol(function)
-        if start is None:
-            return set()
-        code = self.code_reached_from(start.section)
-        return {symbol.name for section in code for symbol in self.references_of(section)}
+
+def _identify(raw: bytes) -> None:
+    """Refuse what is no BPF object, by what it is instead."""
+    if raw.startswith(BITCODE):
+        raise ValueError(f"it is LLVM bitcode, not an ELF object: {COMPILE}, without -emit-llvm")
+    if raw.startswith(ARCHIVE):
+        raise ValueError("it is an archive of objects (.a): take the BPF object out of it with 'ar x'")
+    if not raw.startswith(MAGIC):
+        raise ValueError(f"it is not an ELF object: {COMPILE}")
+    if len(raw) < HEADER.size:
+        raise ValueError(f"the ELF object is damaged: it has {len(raw)} bytes, less than its header")
+    word, order = raw[4], raw[5]
+    if word != CLASS_64:
+        raise ValueError(f"it is a 32-bit ELF object, BPF objects have 64 bits: {COMPILE}")
+    if order != LITTLE_ENDIAN:
+        raise ValueError("it is a big-endian ELF object, this machine is little-endian: compile it with -target bpfel")
+    header = HEADER.unpack_from(raw)
+    kind, machine = header[1], header[2]
+    if machine not in (0, MACHINE_BPF):
+        what = KINDS.get(kind, "an ELF object")
+        raise ValueError(f"it is {what} for {MACHINES.get(machine, f'machine {machine}')}, not for BPF: {COMPILE}")
+    if kind in KINDS:
+        raise ValueError(f"it is {KINDS[kind]}, not a relocatable object: {COMPILE}")
 
 
 def _sections(raw: bytes) -> tuple[Section, ...]:
-    if not raw.startswith(MAGIC):
-        raise ValueError("it is not a little-endian ELF64 object")
     header = HEADER.unpack_from(raw)
-    machine, offset, entry_size, count, names_index = header[2], header[6], *header[11:14]
-    if machine not in (0, MACHINE_BPF):
-        raise ValueError("it is an ELF object, but not for BPF")
+    offset, entry_size, count, names_index = header[6], *header[11:14]
     if count and entry_size != SECTION.size:
-        raise ValueError("its section headers have a strange size")
+        raise ValueError("the ELF object is damaged: its section headers have a strange size")
     headers = [SECTION.unpack_from(raw, offset + index * entry_size) for index in range(count)]
     names = _content(raw, headers[names_index]) if headers else b""
     return tuple(
@@ -125,6 +146,7 @@ def _sections(raw: bytes) -> tuple[Section, ...]:
             strings=fields[6],
             about=fields[7],
             content=_content(raw, fields),
+            offset=fields[4],
         )
         for fields in headers
     )
@@ -142,8 +164,8 @@ def _symbols(sections: tuple[Section, ...]) -> tuple[Symbol, ...]:
     content, names = table.content, sections[table.strings].content
     usable = len(content) // SYMBOL.size * SYMBOL.size
     return tuple(
-        Symbol(name=text_at(names, name), section=section, value=value, size=size)
-        for name, _, _, section, value, size in SYMBOL.iter_unpack(content[:usable])
+        Symbol(text_at(names, name), section, value, size, information)
+        for name, information, _, section, value, size in SYMBOL.iter_unpack(content[:usable])
     )
 
 

@@ -23,6 +23,7 @@ from typing import Any, Self
 from dynmon.bpf import _syscall
 from dynmon.bpf.channel import MAX_BLOB, Deadline, receive_message, send_message
 from dynmon.bpf.errors import LoaderDied, LoadError, OpenError
+from dynmon.bpf.facts import DeclaredMap, ObjectFacts, ProgramFacts, Verification
 from dynmon.bpf.kinds import ProgramType
 from dynmon.bpf.map import BpfMap
 from dynmon.bpf.process import Companion
@@ -38,9 +39,13 @@ class LoadRequest:
     """An object to load and what to do with it.
 
     `program` is the C function to load, `file` the word for the code in messages. `constants` are written into
-    ``.rodata`` where the object has them. `reuse` are descriptors that take the place of the object's own maps,
-    `offers` those that its extern declarations may refer to. `memory_bytes` bounds what its maps may take.
-    `source` is the user's text, to quote lines from.
+    ``.rodata``: numbers where the object has them, bytes as they are and of exactly the variable's size. `reuse` are
+    descriptors that take the place of the object's own maps, `offers` those that its extern declarations may refer to,
+    `pinned` those for maps that are declared ``LIBBPF_PIN_BY_NAME``. `memory_bytes` bounds what its maps may take,
+    `sizes` are entries of maps in place of those in the code. With `wanted`, only the maps that the program uses, those
+    named and those shared with others are made, otherwise all. `tail_calls` says for prog arrays which program is at
+    which index; they, and those that the code puts there, are loaded too, into arrays that are never reused.
+    `source` is the user's text, to quote lines from. With `verbose` the verifier tells what it did.
     """
 
     object: bytes
@@ -49,9 +54,14 @@ class LoadRequest:
     file: str
     memory_bytes: int
     source: str = ""
-    constants: Mapping[str, int] = field(default_factory=dict)
+    constants: Mapping[str, int | bytes] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    wanted: frozenset[str] | None = None
+    tail_calls: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     reuse: Mapping[str, int] = field(default_factory=dict)
     offers: Mapping[str, int] = field(default_factory=dict)
+    pinned: Mapping[str, int] = field(default_factory=dict)
+    verbose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +69,16 @@ class LoadedObject:
     """A loaded program with its maps, its BTF, and the ``dynmon:`` tags of its maps.
 
     The BTF is the kernel's. Where the kernel refused it as a whole, it is the object's own, which nobody has checked.
-    Sections with global variables are maps too, as ``.bss`` and ``.data``. Closing it closes all descriptors.
+    Sections with global variables are maps too, as ``.bss`` and ``.data``; ``.rodata`` is one when it is wanted by
+    name. `declared` are all maps of the object, made or not. Closing it closes all descriptors.
     """
 
     program: Program
     maps: dict[str, BpfMap]
     btf: bytes
     tags: dict[str, tuple[str, ...]]
+    declared: tuple[str, ...] = ()
+    verification: Verification | None = None
 
     def close(self) -> None:
         """Let go of everything; what is attached goes on."""
@@ -100,26 +113,49 @@ class Loader:
             VerifierError: The kernel refuses the program.
             LoaderDied: The process that tried died or took too long.
         """
-        if len(request.object) > MAX_BLOB:
-            raise OpenError(request.file, f"the object is larger than {MAX_BLOB >> 20} MiB")
+        head, fds = _load_message(request)
+        answer, blob, answer_fds = self._ask(request.file, head, request.object, fds)
+        try:
+            if "refused" in answer:
+                _syscall.close_all(answer_fds)
+                raise _refusal(request, answer, blob)
+            return _loaded(request, answer, blob, answer_fds)
+        except (KeyError, TypeError, IndexError, ValueError, OSError) as error:
+            raise _nonsense(request.file) from error
+
+    def inspect(self, object: bytes, file: str) -> ObjectFacts:  # noqa: A002 - as in LoadRequest
+        """Open an object, load nothing, and say what is in it; `file` is the word for the code in messages.
+
+        Raises:
+            OpenError: The object cannot be understood.
+            LoaderDied: The process that tried died or took too long.
+        """
+        answer, blob, fds = self._ask(file, {"task": "inspect"}, object, [])
+        _syscall.close_all(fds)
+        try:
+            if "refused" in answer:
+                raise OpenError(file, str(answer["message"]), _messages(answer), str(answer["hint"]))
+            return _facts(answer, blob)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _nonsense(file) from error
+
+    def _ask(
+        self, file: str, head: dict[str, Any], blob: bytes, fds: list[int]
+    ) -> tuple[dict[str, Any], bytes, list[int]]:
+        """Send a request on a socket of its own, and wait for the answer."""
+        if len(blob) > MAX_BLOB:
+            raise OpenError(file, f"the object is larger than {MAX_BLOB >> 20} MiB")
         deadline = Deadline(self.timeout_seconds + GRACE_SECONDS)
         try:
             with self._connect() as channel:
-                send_message(channel, *_request_message(request, self.timeout_seconds), deadline)
-                answer, blob, fds = receive_message(channel, deadline)
+                send_message(channel, {**head, "seconds": self.timeout_seconds}, blob, fds, deadline)
+                return receive_message(channel, deadline)
         except TimeoutError as error:
-            raise LoaderDied(request.file, f"no answer in {self.timeout_seconds:g} seconds") from error
+            raise LoaderDied(file, f"no answer in {self.timeout_seconds:g} seconds") from error
         except (EOFError, OSError) as error:
-            raise LoaderDied(request.file, "the process that loads it died of it") from error
+            raise LoaderDied(file, "the process that loads it died of it") from error
         except ValueError as error:
-            raise LoaderDied(request.file, str(error)) from error
-        try:
-            if "refused" in answer:
-                _syscall.close_all(fds)
-                raise _refusal(request, answer, blob)
-            return _loaded(request, answer, blob, fds)
-        except (KeyError, TypeError, IndexError, ValueError, OSError) as error:
-            raise LoaderDied(request.file, "the loader's answer makes no sense") from error
+            raise LoaderDied(file, str(error)) from error
 
     def close(self) -> None:
         """End the process; loads that run now fail."""
@@ -178,28 +214,61 @@ class _Server(Companion):
             return False
 
 
-def _request_message(request: LoadRequest, seconds: float) -> tuple[dict[str, Any], bytes, list[int]]:
+def _load_message(request: LoadRequest) -> tuple[dict[str, Any], list[int]]:
+    """A request as JSON, and its descriptors in the order of their names there."""
+    given = (request.reuse, request.offers, request.pinned)
     head = {
+        "task": "load",
         "program": request.program,
         "program_type": int(request.program_type),
-        "constants": dict(request.constants),
+        "numbers": {name: value for name, value in request.constants.items() if isinstance(value, int)},
+        "bytes": {name: value.hex() for name, value in request.constants.items() if isinstance(value, bytes)},
+        "sizes": dict(request.sizes),
+        "wanted": None if request.wanted is None else sorted(request.wanted),
+        "tail_calls": {array: list(calls.items()) for array, calls in request.tail_calls.items()},
         "reuse": list(request.reuse),
         "offers": list(request.offers),
+        "pinned": list(request.pinned),
         "memory_bytes": request.memory_bytes,
-        "seconds": seconds,
+        "verbose": request.verbose,
     }
-    return head, request.object, [*request.reuse.values(), *request.offers.values()]
+    return head, [fd for maps in given for fd in maps.values()]
+
+
+def _messages(answer: dict[str, Any]) -> list[str]:
+    return [str(each) for each in answer["messages"]]
+
+
+def _nonsense(file: str) -> LoaderDied:
+    return LoaderDied(file, "the loader's answer makes no sense")
 
 
 def _refusal(request: LoadRequest, answer: dict[str, Any], log: bytes) -> InjectionError:
-    message, messages = str(answer["message"]), [str(each) for each in answer["messages"]]
+    message = str(answer["message"])
     if answer["refused"] == "verify":
         places = [SourcePlace(*each) for each in answer["lines"]]
         return verifier_error(
-            request.file, request.program, log.decode(errors="replace"), places, message, request.source
+            request.file, str(answer["program"]), log.decode(errors="replace"), places, message, request.source
         )
     kind = OpenError if answer["refused"] == "open" else LoadError
-    return kind(request.file, message, messages)
+    return kind(request.file, message, _messages(answer), str(answer["hint"]))
+
+
+def _facts(answer: dict[str, Any], btf: bytes) -> ObjectFacts:
+    """Lists of JSON are tuples again."""
+    programs = [
+        ProgramFacts(**{**each, "helpers": tuple(each["helpers"]), "maps": tuple(each["maps"])})
+        for each in answer["programs"]
+    ]
+    maps = [
+        DeclaredMap(**{**each, "tags": tuple(each["tags"]), "programs": tuple(each["programs"])})
+        for each in answer["maps"]
+    ]
+    return ObjectFacts(tuple(programs), tuple(maps), btf, str(answer["license"]))
+
+
+def _verification(answer: dict[str, Any] | None) -> Verification | None:
+    return Verification(**{**answer, "log": tuple(answer["log"])}) if answer else None
 
 
 def _loaded(request: LoadRequest, answer: dict[str, Any], own_btf: bytes, fds: list[int]) -> LoadedObject:
@@ -219,7 +288,14 @@ def _loaded(request: LoadRequest, answer: dict[str, Any], own_btf: bytes, fds: l
             if map_tags:
                 tags[bpf_map.info.name] = tuple(str(tag) for tag in map_tags)
         btf = _syscall.btf_bytes(unowned[-1]) if answer["has_btf"] else own_btf
-        loaded = LoadedObject(program, maps, btf, tags)
+        loaded = LoadedObject(
+            program,
+            maps,
+            btf,
+            tags,
+            declared=tuple(str(each) for each in answer["declared"]),
+            verification=_verification(answer["verification"]),
+        )
         _syscall.close_all(unowned)
         unowned.clear()
         undo.pop_all()

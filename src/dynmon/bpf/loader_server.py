@@ -16,14 +16,19 @@ import signal
 import socket
 import traceback
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from dynmon.bpf import _libbpf
 from dynmon.bpf.channel import Deadline, receive_message, send_message
-from dynmon.bpf.objects import Refusal, Wish, load_object
+from dynmon.bpf.object_facts import inspect_object
+from dynmon.bpf.objects import load_object
+from dynmon.bpf.refusals import Refusal
+from dynmon.bpf.wish import Wish
 
 PR_SET_PDEATHSIG = 1
 ADDRESS_SPACE_BYTES = 4 << 30
+Answer = tuple[dict[str, Any], bytes, list[int]]  # as JSON, a blob, and descriptors
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -76,32 +81,54 @@ def _answer(request: socket.socket) -> None:
     seconds = max(1, int(head["seconds"]))
     signal.alarm(seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    blob, answer_fds = b"", []
     with _libbpf.heard() as messages:
         try:
-            loaded = load_object(raw, _wish(head, fds), messages)
-            answer: dict[str, Any] = {
-                "maps": [
-                    [each.name, each.tags, each.key_type_id, each.value_type_id, each.is_reused] for each in loaded.maps
-                ],
-                "has_btf": loaded.btf_fd >= 0,
-            }
-            blob, answer_fds = loaded.own_btf, loaded.fds
+            answer, blob, answer_fds = TASKS[head["task"]](raw, head, fds, messages)
         except Refusal as refusal:
-            answer = {"refused": refusal.stage, "message": refusal.message, "lines": refusal.lines}
-            blob = refusal.verifier_log
+            answer = {
+                "refused": refusal.stage,
+                "message": refusal.message,
+                "hint": refusal.hint,
+                "program": refusal.program,
+                "lines": refusal.lines,
+            }
+            blob, answer_fds = refusal.verifier_log, []
     answer["messages"] = [message for message in messages if "BEGIN PROG LOAD LOG" not in message]
     with suppress(OSError):  # the daemon has given up, or is gone
         send_message(request, answer, blob, answer_fds, Deadline(10))
 
 
+def _inspect(raw: bytes, _: dict[str, Any], __: list[int], messages: list[str]) -> Answer:
+    facts = asdict(inspect_object(raw, messages))
+    btf = facts.pop("btf")
+    return facts, btf, []
+
+
+def _load(raw: bytes, head: dict[str, Any], fds: list[int], messages: list[str]) -> Answer:
+    loaded = load_object(raw, _wish(head, fds), messages)
+    answer = {
+        "maps": [[each.name, each.tags, each.key_type_id, each.value_type_id, each.is_reused] for each in loaded.maps],
+        "declared": loaded.declared,
+        "verification": asdict(loaded.verification) if loaded.verification else None,
+        "has_btf": loaded.btf_fd >= 0,
+    }
+    return answer, loaded.own_btf, loaded.fds
+
+
+TASKS = {"inspect": _inspect, "load": _load}
+
+
 def _wish(head: dict[str, Any], fds: list[int]) -> Wish:
-    reuse, offers = head["reuse"], head["offers"]
+    ahead = iter(fds)
+    given = {kind: dict(zip(head[kind], ahead, strict=False)) for kind in ("reuse", "offers", "pinned")}
     return Wish(
         program=head["program"],
         program_type=head["program_type"],
-        constants=head["constants"],
-        reuse=dict(zip(reuse, fds[: len(reuse)], strict=True)),
-        offers=dict(zip(offers, fds[len(reuse) :], strict=True)),
+        constants={**head["numbers"], **{name: bytes.fromhex(text) for name, text in head["bytes"].items()}},
+        sizes=head["sizes"],
+        wanted=None if head["wanted"] is None else frozenset(head["wanted"]),
+        tail_calls={array: dict(calls) for array, calls in head["tail_calls"].items()},
+        **given,
         memory_bytes=head["memory_bytes"],
+        is_verbose=head["verbose"],
     )

@@ -6,7 +6,9 @@ import pytest
 
 from dynmon.bpf import OpenError
 from dynmon.bpf.elf import Elf
-from dynmon.bpf.source_lines import source_lines, variable_tags
+from dynmon.bpf.reach import Code, static_values
+from dynmon.bpf.source_lines import source_lines
+from dynmon.bpf.variables import variables_of
 from dynmon.errors import InjectionError
 from tests.kernel.bpf.conftest import request_for
 from tests.kernel.bpf.objects import TC_COUNTER, compile_c
@@ -66,8 +68,9 @@ def test_our_own_reader_refuses_damage_with_value_error_alone():
     for mutant in mutants(compile_c(RICH), 2):
         try:
             elf = Elf.parse(mutant)
-            variable_tags(elf.section(".BTF").content if elf.section(".BTF") else b"")
-            elf.names_used_by("dynmon_ingress")
+            variables_of(elf.section(".BTF").content if elf.section(".BTF") else b"")
+            Code(elf).reached_from(["dynmon_ingress"])
+            static_values(elf)
             source_lines(elf, {"tc", ".text"})
         except ValueError:
             refused += 1

@@ -1,0 +1,75 @@
+"""How the loader's child refuses an object, and libbpf's words for it in ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+WEAK = "declare it __weak and ask with bpf_ksym_exists() whether it is there, or use another kernel"
+# What libbpf says: what it means, and what to do about it. Groups fill the braces.
+WORDS = tuple(
+    (re.compile(pattern), meaning, hint)
+    for pattern, meaning, hint in (
+        (
+            r"failed to find BTF for extern '(\w+)'",
+            "function {0!r} is declared but not defined",
+            "define it, or include the header that does; a kernel function is declared with __ksym",
+        ),
+        (r"extern \((?:var|func) ksym\) '(\w+)'.*not found in kernel", "the kernel has no {0!r}", WEAK),
+        (r"extern \(strong\) '(\w+)': not resolved", "the kernel has no {0!r}", WEAK),
+        (
+            r"extern \(func ksym\) '(\w+)': func_proto .* incompatible",
+            "the kernel's function {0!r} is declared otherwise in the code",
+            "take its declaration from vmlinux.h",
+        ),
+        (
+            r"program '(\w+)' is static and not supported",
+            "program {0!r} is static",
+            "a program with a SEC() of its own must not be static",
+        ),
+        (
+            r"bad map relo against '([^']*)' in section '([^']*)'",
+            "map {0!r} is in section {1!r}, where libbpf does not look for maps",
+            'declare it with SEC(".maps")',
+        ),
+    )
+)
+
+
+class Refusal(Exception):
+    """The object cannot be used; `stage` is ``open``, ``load`` or ``verify``, `hint` what to do about it."""
+
+    def __init__(
+        self,
+        stage: str,
+        message: str,
+        hint: str = "",
+        *,
+        program: str = "",
+        verifier_log: bytes = b"",
+        lines: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.message = message
+        self.hint = hint
+        self.program = program
+        self.verifier_log = verifier_log
+        self.lines = list(lines)
+
+
+def refusal_of(stage: str, error: OSError, messages: Sequence[str]) -> Refusal:
+    """What libbpf's messages say about its failure."""
+    for message in messages:
+        for pattern, meaning, hint in WORDS:
+            if found := pattern.search(message):
+                return Refusal(stage, meaning.format(*found.groups()), hint)
+    return Refusal(stage, _first_failure(messages) or str(error.strerror))
+
+
+def _first_failure(messages: Sequence[str]) -> str:
+    """What libbpf complained of first is the cause; what follows are consequences."""
+    texts = [message.removeprefix("libbpf: ") for message in messages]
+    failures = (text for text in texts if ("fail" in text or "rror" in text) and "Retrying" not in text)
+    return next(failures, texts[-1] if texts else "")
