@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import socket
 import struct
 
@@ -66,3 +67,15 @@ def attached(interface: str) -> dict[str, list[str]]:
     found["qdiscs"] = run("tc", "qdisc", "show", "dev", interface).split("\n")
     found["xdp"] = [line for line in run("ip", "link", "show", interface).split("\n") if "xdp" in line]
     return found
+
+
+def program_ids(interface: str) -> set[int]:
+    """The ids of all BPF programs on the interface, at whatever hook."""
+    listed = "\n".join(line for lines in attached(interface).values() for line in lines)
+    tcx = {program_id for direction in TCX_ATTACH_TYPES for program_id, _ in _tcx_hook(interface, direction)}
+    return tcx | {int(number) for number in re.findall(r"\bid (\d+)", listed)}
+
+
+def exists(kind: str, number: int) -> bool:
+    """Whether the kernel still has the ``prog`` or ``link`` with this id."""
+    return "id" in json.loads(run("bpftool", "-j", kind, "show", "id", str(number), check=False) or "{}")

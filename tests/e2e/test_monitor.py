@@ -1,0 +1,333 @@
+"""`from dynmon import Monitor`: the pipeline in this process, on real interfaces, with counted packets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dynmon import Monitor
+from dynmon.compiler.diagnostics import CompileError
+from dynmon.cubes import MetricNotFound
+from dynmon.errors import DynmonError
+from dynmon.metrics import UnknownMap
+from dynmon.monitor import AmbiguousMetric, NotRunning
+from dynmon.netdev import InterfaceNotFound
+from tests.hooks import attached, tcx_programs
+from tests.packets import IPV4_A, IPV4_B, UDP, ethernet, ipv4, udp
+from tests.support import needs, open_descriptors, run, wait_until
+
+pytestmark = needs("kernel", "clang", "tcx")
+
+FRAME = ethernet(ipv4(udp(sport=5000, dport=53)))
+COUNTER = """
+BPF_ARRAY(PKTS, u64, 1);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	PKTS.atomic_increment(0);
+	return RX_OK;
+}
+"""
+EVERY_KIND = """
+struct port {
+	u16 number;
+	char name[6];
+};
+BPF_TABLE("percpu_hash", struct port, u32, BY_CPU, 8);
+BPF_HASH(LENGTHS, u32, u64, 8);
+BPF_QUEUE(RECENT, u32, 8);
+BPF_TABLE("prog", u32, u32, CALLS, 2);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	struct port port = {.number = 53, .name = "dns"};
+	u32 length = md->packet_len, zero = 0;
+	u64 nothing = 0, *found = LENGTHS.lookup_or_try_init(&length, &nothing);
+	u32 *mine = BY_CPU.lookup_or_try_init(&port, &zero);
+
+	if (found)
+		__sync_fetch_and_add(found, 1);
+	if (mine)
+		*mine += 1;
+	RECENT.push(&length, 0);
+	pcn_log(ctx, LOG_WARN, "a packet of %d bytes", length);
+	return RX_OK;
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, state_root):
+    """Compiled objects of all these tests, away from the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(state_root))
+    return state_root / "dynmon"
+
+
+def test_a_monitor_counts_and_leaves_nothing(veth, no_leaks):
+    """Within the block exactly what was sent; after it the interface is as it was."""
+    before = attached(veth.host)
+    monitor = Monitor(veth.host, COUNTER, metrics={"packets_total": "PKTS"})
+    assert before == attached(veth.host)
+
+    with monitor as entered:
+        veth.send_in(FRAME, count=7)
+        veth.send_out(FRAME, count=2)
+
+        assert entered is monitor
+        assert {"packets_total": [7]} == monitor.metrics()
+        assert "\npackets_total 7\n" in monitor.open_metrics()
+        assert f"<Monitor {veth.host}: packets_total>" == repr(monitor)
+        assert veth.host == monitor.cube.parent
+
+    assert before == attached(veth.host)
+    monitor.close()
+    with pytest.raises(NotRunning):
+        monitor.metrics()
+
+
+def test_a_map_of_structs_is_a_structured_array(veth, repository):
+    """The example of flows, unchanged, from its file."""
+    with Monitor(veth.host, repository / "examples" / "flows" / "flows.c") as monitor:
+        veth.send_in(FRAME, count=5)
+        flows = monitor.read("IPV4_FLOWS")
+        frame = monitor.to_dataframe("IPV4_FLOWS")
+
+        assert 0 == len(monitor.read("IPV6_FLOWS"))
+
+    key = (*(int.from_bytes(bytes(map(int, each.split("."))), "little") for each in (IPV4_A, IPV4_B)), 5000, 53, UDP)
+    assert [(key, (5, 5 * len(FRAME)))] == flows.tolist()
+    assert 5 == flows["value"]["packets"].sum()
+    assert {"key.destination_port": 53, "value.packets": 5}.items() <= frame.iloc[0].to_dict().items()
+
+
+def test_every_readable_map_is_a_metric_where_none_is_named(veth):
+    """Per-CPU maps have a dimension more, queues no key, and what has no values is not there."""
+    with Monitor(veth.host, EVERY_KIND) as monitor:
+        veth.send_in(FRAME, count=3)
+        length = len(FRAME)
+
+        assert ["BY_CPU", "LENGTHS", "RECENT"] == list(monitor.metrics())
+        assert [{"key": length, "value": 3}] == monitor.metrics()["LENGTHS"]
+        by_cpu = monitor.read("BY_CPU")
+        assert (1, os.sysconf("SC_NPROCESSORS_CONF")) == by_cpu["value"].shape
+        assert [3] == by_cpu["value"].sum(axis=1).tolist()
+        assert (53, b"dns") == by_cpu["key"][0].item()
+        assert monitor.metrics()["RECENT"] is None
+        assert [length] * 3 == monitor.read("RECENT")["value"].tolist()
+        assert 0 == len(monitor.read("RECENT"))
+
+
+def test_an_array_has_its_index_as_key(veth):
+    code = COUNTER.replace("u64, 1)", "u64, 3)").replace("increment(0)", "increment(2)")
+    with Monitor(veth.host, code) as monitor:
+        veth.send_in(FRAME, count=4)
+
+        assert [(0, 0), (1, 0), (2, 4)] == monitor.read("PKTS").tolist()
+
+
+def test_a_metric_that_is_emptied_on_read(veth):
+    """Only `read` takes anything out of a map."""
+    metric = {"map-name": "PKTS", "extraction-options": {"empty-on-read": True}}
+    with Monitor(veth.host, COUNTER, metrics={"packets": metric}) as monitor:
+        veth.send_in(FRAME, count=3)
+        assert {"packets": [3]} == monitor.metrics() == monitor.metrics()
+
+        assert [(0, 3)] == monitor.read("packets").tolist()
+
+        assert {"packets": [0]} == monitor.metrics()
+
+
+def test_both_directions(veth):
+    """Each has its own maps; a name that both have wants a direction."""
+    with Monitor(veth.host, COUNTER, egress=COUNTER) as monitor:
+        veth.send_in(FRAME, count=5)
+        veth.send_out(FRAME, count=3)
+
+        assert [{"PKTS": [5]}, {"PKTS": [3]}] == [monitor.metrics(each) for each in ("ingress", "egress")]
+        assert [(0, 3)] == monitor.read("PKTS", "egress").tolist()
+        for ambiguous in (monitor.metrics, lambda: monitor.read("PKTS")):
+            with pytest.raises(AmbiguousMetric, match=r"'PKTS': in both directions; say direction='ingress'"):
+                ambiguous()
+        with pytest.raises(DynmonError, match="direction must be 'ingress' or 'egress', not 'up'"):
+            monitor.metrics("up")
+
+
+def test_sent_packets_alone(veth):
+    with Monitor(veth.host, egress=COUNTER) as monitor:
+        veth.send_in(FRAME, count=5)
+        veth.send_out(FRAME, count=3)
+
+        assert [(0, 3)] == monitor.read("PKTS").tolist()
+        with pytest.raises(MetricNotFound, match="no egress metric 'NONE'; it has: PKTS"):
+            monitor.read("NONE")
+
+
+def test_a_configuration_of_the_daemon(veth, repository):
+    config = json.loads((repository / "examples" / "packet_counter.json").read_text())
+    with Monitor(veth.host, config=config) as monitor:
+        veth.send_in(FRAME, count=6)
+
+        assert {"packets_total": [6]} == monitor.metrics()
+
+
+@pytest.mark.parametrize("hook", ["XDP_SKB", "xdp_drv"])
+def test_xdp(veth, hook):
+    with Monitor(veth.host, COUNTER, hook=hook) as monitor:
+        veth.send_in(FRAME, count=4)
+        assert "prog/xdp" in attached(veth.host)["xdp"][-1]
+
+        assert {"PKTS": [4]} == monitor.metrics()
+    assert [] == attached(veth.host)["xdp"]
+
+
+def test_inject_replaces_the_code_under_traffic(veth, no_leaks):
+    """Every packet is counted once, by the old code or by the new, here in a map that outlives them all."""
+    owner = COUNTER.replace("BPF_ARRAY(PKTS, u64, 1)", 'BPF_TABLE_PUBLIC("array", u32, u64, PKTS, 1)')
+    borrower = COUNTER.replace("BPF_ARRAY(PKTS, u64, 1)", 'BPF_TABLE("extern", u32, u64, PKTS, 1)')
+    with Monitor(veth.host, egress=owner) as total, Monitor(veth.host, borrower) as monitor:
+        sender = threading.Thread(target=veth.send_in, args=(FRAME,), kwargs={"count": 20_000})
+        sender.start()
+        injections = 0
+        while sender.is_alive():
+            monitor.inject(borrower)
+            injections += 1
+        sender.join()
+
+        assert injections > 1
+        assert [20_000] == total.metrics()["PKTS"]
+
+
+def test_a_refused_injection_changes_nothing(veth):
+    with Monitor(veth.host, COUNTER) as monitor:
+        veth.send_in(FRAME, count=3)
+        with pytest.raises(CompileError):
+            monitor.inject("not C")
+        veth.send_in(FRAME, count=2)
+
+        assert [5] == monitor.metrics()["PKTS"]
+
+
+def test_a_refused_monitor_leaves_nothing(veth, no_leaks):
+    """Whichever step fails: compiling, binding, attaching."""
+    before = attached(veth.host)
+    refused = [
+        (CompileError, lambda: Monitor(veth.host, COUNTER.replace("PKTS.", "STRK."))),
+        (UnknownMap, lambda: Monitor(veth.host, COUNTER, metrics=["STRK"])),
+        (InterfaceNotFound, lambda: Monitor("nowhere0", COUNTER)),
+    ]
+    for error, make in refused:
+        monitor = make()
+        with pytest.raises(error), monitor:
+            pytest.fail("it ran")
+        with pytest.raises(NotRunning):
+            monitor.metrics()
+
+    assert before == attached(veth.host)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_in_the_block_detaches(veth, no_leaks, error):
+    before = attached(veth.host)
+    with pytest.raises(error), Monitor(veth.host, COUNTER):
+        raise error
+
+    assert before == attached(veth.host)
+
+
+def test_one_inside_another(veth, no_leaks):
+    """Two on one interface count the same packets; the first one goes on when the second has ended."""
+    with Monitor(veth.host, COUNTER) as outer:
+        with Monitor(veth.host, COUNTER) as inner:
+            assert 2 == len(tcx_programs(veth.host, "ingress"))
+            veth.send_in(FRAME, count=3)
+            assert [3] == outer.metrics()["PKTS"] == inner.metrics()["PKTS"]
+        veth.send_in(FRAME, count=2)
+        assert [5] == outer.metrics()["PKTS"]
+        assert 1 == len(tcx_programs(veth.host, "ingress"))
+
+
+def test_open_and_close_without_a_block(veth, no_leaks):
+    """As in the cells of a notebook; opened again, it starts from nothing."""
+    monitor = Monitor(veth.host, COUNTER)
+    for _ in range(2):
+        assert monitor is monitor.open().open()
+        veth.send_in(FRAME, count=2)
+        assert {"PKTS": [2]} == monitor.metrics()
+        monitor.close()
+        monitor.close()
+        assert [] == tcx_programs(veth.host, "ingress")
+
+
+def test_a_lost_monitor_is_closed(veth, no_leaks):
+    """A cell that is run twice leaves one monitor, not two."""
+    for _ in range(2):
+        monitor = Monitor(veth.host, COUNTER).open()
+        assert 1 == len(tcx_programs(veth.host, "ingress"))
+        monitor = None
+    assert monitor is None
+    assert [] == tcx_programs(veth.host, "ingress")
+
+
+def test_what_programs_log_goes_to_logging(veth, caplog):
+    with caplog.at_level(logging.DEBUG, "dynmon.cube"), Monitor(veth.host, EVERY_KIND) as monitor:
+        veth.send_in(FRAME)
+        wait_until(lambda: caplog.records, "a line of the log")
+        name = monitor.cube.name
+
+    record = caplog.records[0]
+    assert (f"dynmon.cube.{name}", logging.WARNING) == (record.name, record.levelno)
+    assert f"ingress: a packet of {len(FRAME)} bytes" == record.getMessage()
+
+
+def test_threads_read_while_others_inject(veth, no_leaks):
+    with Monitor(veth.host, COUNTER) as monitor:
+        failures = []
+
+        def work(action):
+            try:
+                for _ in range(20):
+                    action()
+            except Exception as error:
+                failures.append(error)
+
+        actions = [lambda: monitor.read("PKTS"), monitor.metrics, monitor.open_metrics, lambda: monitor.inject(COUNTER)]
+        threads = [threading.Thread(target=work, args=(action,)) for action in actions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert [] == failures
+
+
+def test_the_cache_belongs_to_the_user_alone(veth, cache):
+    with Monitor(veth.host, COUNTER):
+        assert 0o700 == cache.stat().st_mode & 0o777
+        assert list(cache.glob("*.object"))
+
+
+def test_without_a_place_for_a_cache(veth, monkeypatch):
+    """A home that nobody can write to costs the cache, not the monitor; its stand-in goes with it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    stand_ins = set(Path("/tmp").glob("dynmon-*"))
+
+    with Monitor(veth.host, COUNTER) as monitor:
+        veth.send_in(FRAME)
+        assert {"PKTS": [1]} == monitor.metrics()
+
+    assert set(Path("/tmp").glob("dynmon-*")) <= stand_ins
+
+
+def test_the_interface_goes_away(veth):
+    """What was counted can still be read."""
+    before = open_descriptors()
+    with Monitor(veth.host, COUNTER) as monitor:
+        veth.send_in(FRAME, count=2)
+        run("ip", "link", "del", veth.host)
+
+        assert np.array_equal([2], monitor.read("PKTS")["value"])
+    assert not [entry for entry in open_descriptors() - before if "bpf" in entry]

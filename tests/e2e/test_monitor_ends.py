@@ -1,0 +1,216 @@
+"""However a script ends, its Monitor leaves no link, no program, no filter, no qdisc and no process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hooks import attached, exists, program_ids, tcx_links
+from tests.packets import ethernet, ipv4, udp
+from tests.support import Veth, needs, wait_until
+
+pytestmark = needs("kernel", "clang", "bpftool", "tcx")
+
+FRAME = ethernet(ipv4(udp()))
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+# Hiding tcx makes the monitor use clsact filters, as it does on kernels before 6.6.
+HOOKS = {
+    "tcx": ("TC", {}),
+    "clsact": ("TC", {"DYNMON_WITHOUT": "tcx"}),
+    "xdp": ("XDP_DRV", {}),
+}
+PROLOGUE = '''
+import os, sys
+from dynmon import Monitor
+
+CODE = """
+BPF_ARRAY(PKTS, u64, 1);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	PKTS.atomic_increment(0);
+	return RX_OK;
+}
+"""
+interface, hook = sys.argv[1:]
+monitor = Monitor(interface, CODE, egress=CODE, hook=hook)
+'''
+READS_FOR_EVER = """
+with monitor:
+    while True:
+        print(monitor.read("PKTS", "ingress")["value"][0], flush=True)
+"""
+OPENS_AND_CLOSES_FOR_EVER = """
+while True:
+    with monitor:
+        print("open", flush=True)
+    print("closed", flush=True)
+"""
+FORKS = """
+with monitor:
+    if not os.fork():
+        monitor.close()
+        sys.stdin.read()
+        os._exit(0)
+    print("forked", flush=True)
+    sys.stdin.read()
+"""
+FAILS = """
+with monitor:
+    1 / 0
+"""
+IS_LEFT_OPEN = """
+monitor.open()
+"""
+
+
+@contextlib.contextmanager
+def script(text: str, veth: Veth, state_root: Path, kind: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process that runs `text`; it is killed at the latest at the end of the block."""
+    hook, environment = HOOKS[kind]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROLOGUE + text, veth.host, hook],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(state_root), **environment},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def traffic(veth: Veth) -> Iterator[None]:
+    """Packets in both directions, all the time."""
+    enough = threading.Event()
+
+    def send() -> None:
+        while not enough.is_set():
+            veth.send_in(FRAME, count=20)
+            veth.send_out(FRAME, count=20)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        sender.join()
+
+
+def family_of(pid: int) -> set[int]:
+    """The processes below `pid`, and those below them."""
+    found: set[int] = set()
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                found |= {child} | family_of(child)
+    return found
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, waited for or not."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_killed_script_leaves_nothing(state_root, veth, kind, number):
+    """Under traffic, while it reads; the interface is as it was before it came."""
+    before = attached(veth.host)
+    with traffic(veth), script(READS_FOR_EVER, veth, state_root, kind) as process:
+        assert process.stdout is not None
+        wait_until(lambda: int(process.stdout.readline() or -1) > 0, "packets to be counted")
+        programs, family = program_ids(veth.host), family_of(process.pid)
+        links = {link for direction in ("ingress", "egress") for link in tcx_links(veth.host, direction)}
+        assert 2 == len(programs)
+        assert {"tcx": 2, "clsact": 0, "xdp": 1}[kind] == len(links)
+        assert before != attached(veth.host)
+
+        process.send_signal(number)
+        process.communicate(timeout=10)
+
+        assert -number == process.returncode
+        wait_until(lambda: attached(veth.host) == before, "the interface to be as it was")
+        wait_until(lambda: not any(exists("prog", each) for each in programs), "the programs to go")
+        wait_until(lambda: not any(exists("link", each) for each in links), "the links to go")
+        wait_until(lambda: all(map(is_gone, family)), "the processes of the loader and the compiler to end")
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+@pytest.mark.parametrize("lines", [1, 2, 5, 6])
+def test_killed_while_it_opens_or_closes(state_root, veth, kind, lines):
+    """At whatever step the end comes."""
+    before = attached(veth.host)
+    with script(OPENS_AND_CLOSES_FOR_EVER, veth, state_root, kind) as process:
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline()
+        family = family_of(process.pid)
+
+        process.kill()
+        process.communicate(timeout=10)
+
+        wait_until(lambda: attached(veth.host) == before, "the interface to be as it was")
+        wait_until(lambda: all(map(is_gone, family)), "the processes of the loader and the compiler to end")
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+@pytest.mark.parametrize(("text", "status"), [(FAILS, 1), (IS_LEFT_OPEN, 0)], ids=["an exception", "the end"])
+def test_a_script_that_ends_by_itself(state_root, veth, kind, text, status):
+    """By an exception that nobody catches, and by the last line with a monitor still open."""
+    before = attached(veth.host)
+    with script(text, veth, state_root, kind) as process:
+        _, errors = process.communicate(timeout=20)
+
+        assert status == process.returncode
+        assert ("ZeroDivisionError" in errors) == bool(status)
+    assert before == attached(veth.host)
+
+
+@pytest.mark.parametrize("kind", ["tcx", "xdp"])
+def test_a_forked_child_keeps_nothing_attached(state_root, veth, kind):
+    """It neither ends its parent's monitor when it closes it, nor keeps it when the parent is killed."""
+    before = attached(veth.host)
+    with script(FORKS, veth, state_root, kind) as process:
+        assert process.stdout is not None
+        assert "forked\n" == process.stdout.readline()
+        programs, family = program_ids(veth.host), family_of(process.pid)
+        assert 2 == len(programs)
+
+        process.kill()
+        process.wait(10)
+
+        wait_until(lambda: attached(veth.host) == before, "the interface to be as it was")
+        wait_until(lambda: not any(exists("prog", each) for each in programs), "the programs to go")
+        wait_until(lambda: 1 == sum(not is_gone(each) for each in family), "all but the forked child to end")
+    wait_until(lambda: all(map(is_gone, family)), "the forked child to end")
+
+
+def test_without_capabilities_the_error_says_what_was_tried(state_root, veth):
+    """An ordinary user learns what the kernel refused."""
+    command = [sys.executable, "-c", PROLOGUE + READS_FOR_EVER, veth.host, "TC"]
+    result = subprocess.run(
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command],
+        env={**os.environ, "XDG_CACHE_HOME": str(state_root)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert 1 == result.returncode
+    assert "dynmon.errors.KernelError: create map 'dynmon_log': Operation not permitted\n" in result.stderr
