@@ -6,7 +6,7 @@ from dynmon.btf.names import type_named
 from dynmon.btf.object import Btf, GlobalVariable, MapTypes
 from dynmon.btf.parse import InvalidBtf
 from dynmon.btf.planner import UndecodableType, plan_for
-from dynmon.btf.plans import Hexadecimal, Integer, Plan, Repeated, Rows
+from dynmon.btf.plans import Hexadecimal, Integer, Plan, Record, Repeated, Rows
 
 __all__ = [
     "Btf",
@@ -17,6 +17,7 @@ __all__ = [
     "Leaf",
     "MapTypes",
     "Plan",
+    "Record",
     "Repeated",
     "Rows",
     "UndecodableType",

@@ -39,6 +39,7 @@ class Lab:
     """Maps of one object, with their types."""
 
     def __init__(self, loaded):
+        self.loaded = loaded
         self.maps = loaded.maps
         self.btf = Btf.parse(loaded.btf)
 
