@@ -108,7 +108,8 @@ def _alike(name: str, names: Iterable[str]) -> list[str]:
 
 def _made(maps: Mapping[str, BpfMap], name: str) -> BpfMap:
     if name not in maps:
-        raise _UnreadableError(f"{name!r} was not made, because the program does not use it")
+        why = "constants were not asked for" if name.startswith(CONSTANTS) else "the program does not use it"
+        raise _UnreadableError(f"{name!r} was not kept when the code was loaded: {why}")
     bpf_map = maps[name]
     if bpf_map.info.map_type not in READERS:
         kind = bpf_map.info.map_type.name.lower()

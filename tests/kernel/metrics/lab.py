@@ -56,14 +56,15 @@ class Lab:
 
 
 @contextmanager
-def lab(source):
-    """Load the maps that `source` declares."""
+def lab(source, wanted=None):
+    """Load the maps that `source` declares, or only those that are `wanted`."""
     request = LoadRequest(
         object=compile_c(source),
         program="dynmon_ingress",
         program_type=ProgramType.SCHED_CLS,
         file="ingress",
         memory_bytes=1 << 28,
+        wanted=wanted and frozenset(wanted),
     )
     with Loader() as loader, loader.load(request) as loaded:
         yield Lab(loaded)

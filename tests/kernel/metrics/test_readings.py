@@ -279,9 +279,11 @@ def test_a_map_that_is_nearly_there_is_guessed(every_kind):
     assert "did you mean 'SIMPLE_HASH'?" == refusal.value.hint
 
 
-def test_a_map_that_is_declared_but_was_not_made_says_so(every_kind):
+def test_a_map_that_is_declared_but_not_used_says_so(every_kind):
     config = MetricConfig.model_validate({"name": "m", "map-name": "UNUSED"})
-    with pytest.raises(UnreadableMap, match="'UNUSED' was not made, because the program does not use it"):
+    with pytest.raises(
+        UnreadableMap, match="'UNUSED' was not kept when the code was loaded: the program does not use it"
+    ):
         BoundMetric.bind(config, Direction.INGRESS, every_kind.maps, every_kind.btf, ["UNUSED"])
 
 

@@ -28,6 +28,7 @@ u32 elsewhere SEC(".data.custom") = 3;
 MAP(2, ONE, u32, u64, 1, 0);
 SEC("tc") int counter(void *ctx) { static volatile u64 inner = 11; return inner + kept + limit + folded; }
 """
+USER = 'SEC("tc") int user(void *ctx) { return limit; }'
 EMPTYING = {"extraction-options": {"empty-on-read": True}}
 EVERYTHING = {
     "packets": 0,
@@ -83,6 +84,21 @@ def test_a_section_can_be_emptied_but_not_one_variable():
         )
         assert [{"first": 1, "second": 2}] == read(some.bind(".data", **EMPTYING), drain=True).value
         assert [{"first": 0, "second": 0}] == read(some.bind(".data", **EMPTYING), drain=True).value
+
+
+def test_constants_are_read_where_they_are_wanted_but_never_emptied():
+    with lab("const volatile u32 limit = 9; MAP(2, ONE, u32, u64, 1, 0);\n" + USER, wanted={".rodata"}) as some:
+        assert [9] == read(some.bind_variable("limit"), drain=True).value
+        assert [{"limit": 9}] == read(some.bind(".rodata"), drain=True).value
+        with pytest.raises(UnreadableMap, match="empty-on-read would set it to zero, but it is constant"):
+            some.bind(".rodata", **EMPTYING)
+
+
+def test_a_constant_that_nobody_asked_for_is_not_there(variables):
+    with pytest.raises(UnreadableMap) as refusal:
+        variables.bind_variable("limit")
+
+    assert "'.rodata' was not kept when the code was loaded: constants were not asked for" == refusal.value.reason
 
 
 def test_an_unknown_variable_is_named_with_those_there_are(variables):
