@@ -201,7 +201,7 @@ def run(settings: Settings) -> int:
         log = parts.enter_context(ProgramLog())
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits)
         remove_leftovers(settings.pins_dir)
-        registry = parts.enter_context(CubeRegistry(foundry))
+        registry = parts.enter_context(CubeRegistry(foundry, settings.pins_dir))
         server = Server(server_config(create_app(registry, settings), settings))
         with shutdown_signals(server):
             server.run(sockets=[listening])

@@ -6,7 +6,10 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+from dynmon.bpf.pins import PinFolder
+from dynmon.compiler import Spelling
 from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, MetricNotFound, NotAttached
 from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Chain, Dataplane, Foundry, LoadedPath, Placement, maps_tagged
 from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Reading, expose, families_of, read, read_or_explain
@@ -39,8 +42,19 @@ class DynmonCube:
 
     service_name = "dynmon"
 
-    def __init__(self, name: str, cube_id: int, config: CubeConfig, foundry: Foundry, placing: threading.RLock) -> None:
+    def __init__(
+        self,
+        name: str,
+        cube_id: int,
+        config: CubeConfig,
+        foundry: Foundry,
+        placing: threading.RLock,
+        pins: Path | None = None,
+    ) -> None:
         """Make the cube with the code of `config`; `placing` is held while the chains of interfaces change.
+
+        Maps that the code pins by name appear in a folder of the cube's below `pins`; without it they are kept, but
+        on no filesystem.
 
         Raises:
             InjectionError: The code cannot run; nothing is left behind.
@@ -51,6 +65,7 @@ class DynmonCube:
         self.type: CubeType = config.type
         self.loglevel: LogLevel = config.loglevel
         self._foundry = foundry
+        self._pins = PinFolder(pins, name) if pins else None
         # Always taken in this order. Whoever compiles holds the first alone.
         self._change = threading.RLock()
         self._placing = placing
@@ -101,8 +116,11 @@ class DynmonCube:
             for direction, path in wanted.items():
                 if path == DEFAULT_PATH:  # what a cube without code says of itself
                     continue
-                offers = self._shared_with(direction, {**self._dataplane.paths, **fresh})
-                built = self._foundry.build(path, self._placement(direction, self.loglevel), offers)
+                paths = {**self._dataplane.paths, **fresh}
+                offers = self._shared_with(direction, paths)
+                # Ingress and egress that pin a map of one name have one map, and it outlives the code.
+                pinned = _pinned_maps([*self._dataplane.paths.values(), *fresh.values()])
+                built = self._foundry.build(path, self._placement(direction, self.loglevel), offers, pinned)
                 fresh[direction] = undo.enter_context(built)
             for direction, running in self._dataplane.paths.items():
                 if direction not in wanted and (renewed := _renewed(running, self._shared_with(direction, fresh))):
@@ -125,6 +143,7 @@ class DynmonCube:
             fresh = {
                 direction: undo.enter_context(self._foundry.rebuild(path, self._placement(direction, level)))
                 for direction, path in self._dataplane.paths.items()
+                if path.artifact.spelling is Spelling.DIALECT  # other code knows no level
             }
             self._switch(fresh)
             undo.pop_all()
@@ -198,6 +217,8 @@ class DynmonCube:
             self._metrics = {direction: [] for direction in Direction}
             self._foundry.public_maps.publish(self.name, {})
             self._dataplane.close()
+            if self._pins:
+                self._pins.keep_only(())
 
     def _placement(self, direction: Direction, level: LogLevel) -> Placement:
         return Placement(self.cube_id, direction, self.type.hook(direction), level)
@@ -218,10 +239,16 @@ class DynmonCube:
         with self._placing, self._state, ExitStack() as undo:
             before = self._dataplane.paths
             undo.callback(self._foundry.public_maps.publish, self.name, _public_maps(before.values()))
-            self._foundry.public_maps.publish(self.name, _public_maps({**before, **changes}.values()))
+            after = {**before, **changes}.values()
+            self._foundry.public_maps.publish(self.name, _public_maps(after))
+            pinned = _pinned_maps(after)
+            if self._pins:
+                undo.callback(self._pins.remove, self._pins.add(pinned))
             self._dataplane.replace(changes)
             self._metrics.update(bound)
             undo.pop_all()
+            if self._pins:
+                self._pins.keep_only(pinned)
 
 
 def _renewed(path: LoadedPath, shared: Mapping[str, int]) -> dict[str, int]:
@@ -238,7 +265,12 @@ def _public_maps(paths: Iterable[LoadedPath | None]) -> dict[str, int]:
     return found
 
 
+def _pinned_maps(paths: Iterable[LoadedPath | None]) -> dict[str, int]:
+    return {name: descriptor for path in paths if path for name, descriptor in path.pinned.items()}
+
+
 def _bind(path: LoadedPath) -> list[BoundMetric]:
     return [
-        BoundMetric.bind(config, path.placement.direction, path.maps, path.btf) for config in path.config.metric_configs
+        BoundMetric.bind(config, path.placement.direction, path.maps, path.btf, path.loaded.declared)
+        for config in path.config.metric_configs
     ]

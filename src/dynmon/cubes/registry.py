@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from pathlib import Path
 
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
@@ -16,8 +17,10 @@ from dynmon.netdev import InterfaceNotFound, interface_index
 class CubeRegistry:
     """Owns the cubes; every method may be called from any thread."""
 
-    def __init__(self, foundry: Foundry) -> None:
+    def __init__(self, foundry: Foundry, pins: Path | None = None) -> None:
+        """`pins` is the folder on a BPF filesystem for what cubes pin; None for none."""
         self._foundry = foundry
+        self._pins = pins
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._cubes: dict[str, DynmonCube] = {}
@@ -42,7 +45,7 @@ class CubeRegistry:
         cube_id = next(self._ids)
         self._foundry.log.register(cube_id, name)
         try:
-            cube = DynmonCube(name, cube_id, config, self._foundry, self._placing)
+            cube = DynmonCube(name, cube_id, config, self._foundry, self._placing, self._pins)
         except BaseException:
             self._foundry.log.forget(cube_id)
             raise

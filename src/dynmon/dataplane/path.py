@@ -1,17 +1,26 @@
-"""From the code of one path to a program that is in the kernel, not yet on any hook."""
+"""From the code of one path to a program that is in the kernel, not yet on any hook.
+
+Code comes in three spellings (C in the dialect, C as it is written for libbpf, an object) and is one thing from the
+object on: one program of it is chosen, its constants and the sizes of its maps are set, it is loaded, and its maps get
+their first entries.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, Program, ProgramType
+from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, ObjectFacts, Program, ProgramType
+from dynmon.bpf.pins import PIN_BY_NAME
 from dynmon.btf import Btf
-from dynmon.compiler import Artifact, Compiler
+from dynmon.compiler import Artifact, Compiler, Spelling
+from dynmon.dataplane.constants import encode_constants
+from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
 from dynmon.dataplane.log import LOG_MAP, ProgramLog
-from dynmon.dataplane.shared_maps import PublicMaps
+from dynmon.dataplane.programs import choose_program
+from dynmon.dataplane.shared_maps import PublicMaps, maps_tagged
 from dynmon.models import Direction, Hook, LogLevel, PathConfig
 from dynmon.settings import MapLimits
 
@@ -38,6 +47,23 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Blueprint:
+    """An object, and all that was decided about it before it is loaded; `facts` only where somebody had to ask."""
+
+    artifact: Artifact
+    program: str
+    facts: ObjectFacts | None
+    constants: Mapping[str, bytes]
+    tail_calls: Mapping[str, Mapping[int, str]]
+
+    @property
+    def made_anew(self) -> set[str]:
+        """Prog arrays: the programs in them are loaded together with the one that calls them."""
+        declared = self.facts.maps if self.facts else ()
+        return {*self.tail_calls, *(each.name for each in declared if each.programs)}
+
+
+@dataclass(frozen=True, slots=True)
 class Foundry:
     """What it takes to make code run: one compiler, one loader, one log, one set of public maps for the daemon."""
 
@@ -47,15 +73,34 @@ class Foundry:
     public_maps: PublicMaps
     map_limits: MapLimits
 
-    def build(self, config: PathConfig, placement: Placement, offers: Mapping[str, int]) -> LoadedPath:
+    def build(
+        self,
+        config: PathConfig,
+        placement: Placement,
+        offers: Mapping[str, int],
+        pinned: Mapping[str, int] | None = None,
+        *,
+        verbose: bool = False,
+    ) -> LoadedPath:
         """Compile and load; `offers` are maps of the cube's other path, before those that are public.
+
+        `pinned` are maps that the cube keeps for code that declares a map of that name as pinned by name. With
+        `verbose` the verifier tells what it did, and the facts of the object are there in any case.
 
         Raises:
             InjectionError: The code does not compile, does not load or is refused by the verifier.
         """
-        artifact = self.compiler.compile(config.code, placement.direction, placement.hook)
-        loaded = self._load(config, artifact, placement, {}, {**self.public_maps.offers(), **offers})
-        return LoadedPath(config, placement, artifact, loaded)
+        blueprint = self._plan(config, placement, verbose=verbose)
+        loaded = self._load(
+            config, blueprint, placement, {}, {**self.public_maps.offers(), **offers}, pinned or {}, verbose=verbose
+        )
+        path = LoadedPath(config, placement, blueprint, loaded)
+        try:
+            write_entries(config.initial_entries or {}, loaded, path.btf, placement.direction)
+        except BaseException:
+            path.close()
+            raise
+        return path
 
     def rebuild(
         self, path: LoadedPath, placement: Placement, replacements: Mapping[str, int] | None = None
@@ -68,42 +113,90 @@ class Foundry:
             InjectionError: The kernel refused what it took before, for want of memory for instance, or a replacement
                 has keys or values of another size.
         """
-        kept = {name: bpf_map.fd for name, bpf_map in path.maps.items() if ".rodata" not in name}
+        anew = path.blueprint.made_anew
+        kept = {name: each.fd for name, each in path.maps.items() if name not in anew and ".rodata" not in name}
         kept |= replacements or {}
-        loaded = self._load(path.config, path.artifact, placement, kept, kept)
-        return LoadedPath(path.config, placement, path.artifact, loaded)
+        loaded = self._load(path.config, path.blueprint, placement, kept, kept, {})
+        return LoadedPath(path.config, placement, path.blueprint, loaded)
+
+    def _plan(self, config: PathConfig, placement: Placement, *, verbose: bool) -> Blueprint:
+        artifact = self._artifact(config, placement)
+        needs_facts = artifact.program is None or config.constants or config.initial_entries or verbose
+        if not needs_facts:
+            return Blueprint(artifact, artifact.program or "", None, {}, {})
+        facts = self.loader.inspect(artifact.object, placement.direction.value)
+        sizes = config.map_sizes or {}
+        declared = [replace(each, max_entries=sizes.get(each.name, each.max_entries)) for each in facts.maps]
+        tail_calls = tail_calls_of(config.initial_entries or {}, declared, placement.direction)
+        called = {name for calls in tail_calls.values() for name in calls.values()}
+        called |= {name for each in facts.maps for name in each.programs}
+        program = artifact.program or choose_program(config, facts, placement.direction, placement.hook, called)
+        constants = encode_constants(config.constants or {}, facts, placement.direction)
+        return Blueprint(artifact, program, facts, constants, tail_calls)
+
+    def _artifact(self, config: PathConfig, placement: Placement) -> Artifact:
+        if (given := config.object_bytes) is not None:
+            return Artifact(given, None, cached=False, warnings=(), spelling=Spelling.OBJECT)
+        assert config.code is not None, "a path has code or an object"
+        return self.compiler.compile(config.code, placement.direction, placement.hook)
 
     def _load(
         self,
         config: PathConfig,
-        artifact: Artifact,
+        blueprint: Blueprint,
         placement: Placement,
         reuse: Mapping[str, int],
         offers: Mapping[str, int],
+        pinned: Mapping[str, int],
+        *,
+        verbose: bool = False,
     ) -> LoadedObject:
         return self.loader.load(
             LoadRequest(
-                object=artifact.object,
-                program=artifact.program,
+                object=blueprint.artifact.object,
+                program=blueprint.program,
                 program_type=PROGRAM_TYPES[placement.hook],
                 file=placement.direction.value,
-                source=config.code,
-                constants=placement.constants(),
+                source=config.code or "",
+                constants={**placement.constants(), **blueprint.constants},
+                sizes=config.map_sizes or {},
+                wanted=_wanted(config, blueprint.artifact.spelling),
+                tail_calls=blueprint.tail_calls,
                 reuse={**reuse, LOG_MAP: self.log.map_fd},
                 offers=offers,
+                pinned=pinned,
                 memory_bytes=self.map_limits.total_bytes,
+                verbose=verbose,
             )
         )
+
+
+def _wanted(config: PathConfig, spelling: Spelling) -> frozenset[str] | None:
+    """The maps to make beside those the program uses: an object of many programs has many that it does not."""
+    if spelling is Spelling.DIALECT:
+        return None
+    named = {metric.map_name for metric in config.metric_configs if metric.map_name}
+    return frozenset(named | set(config.initial_entries or ()))
 
 
 class LoadedPath:
     """One direction's program and maps in the kernel, and what they were made from."""
 
-    def __init__(self, config: PathConfig, placement: Placement, artifact: Artifact, loaded: LoadedObject) -> None:
+    def __init__(self, config: PathConfig, placement: Placement, blueprint: Blueprint, loaded: LoadedObject) -> None:
         self.config = config
         self.placement = placement
-        self.artifact = artifact
+        self.blueprint = blueprint
         self.loaded = loaded
+
+    @property
+    def artifact(self) -> Artifact:
+        """The object it was loaded from."""
+        return self.blueprint.artifact
+
+    @property
+    def facts(self) -> ObjectFacts | None:
+        """What the object has, None where nobody had to know."""
+        return self.blueprint.facts
 
     @property
     def program(self) -> Program:
@@ -114,6 +207,11 @@ class LoadedPath:
     def maps(self) -> Mapping[str, BpfMap]:
         """The maps of the code by the names the code gives them."""
         return self.loaded.maps
+
+    @property
+    def pinned(self) -> dict[str, int]:
+        """The descriptors of the maps that the code wants pinned by name."""
+        return maps_tagged(self.loaded, PIN_BY_NAME)
 
     @cached_property
     def btf(self) -> Btf:

@@ -1,0 +1,58 @@
+"""``const volatile`` globals: values from the configuration, written as the bytes that the code will read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from dynmon.bpf import ObjectFacts
+from dynmon.btf import Btf, UnencodableValue, encode
+from dynmon.errors import InjectionError
+from dynmon.models import Direction
+
+READ_ONLY = ".rodata"
+OWN_PREFIX = "dynmon_"
+
+
+class UnusableConstant(InjectionError):
+    """The code has no such constant, or the value does not fit into it."""
+
+    stage: ClassVar[str] = "check"
+
+    def __init__(self, direction: Direction, name: str, reason: str) -> None:
+        sentence = f"constant {name!r} of the {direction} code: {reason}"
+        super().__init__(sentence, file=direction, message=reason)
+        self.name = name
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "path": f"{self.file}-path.constants.{self.name}"}
+
+
+def encode_constants(values: Mapping[str, Any], facts: ObjectFacts, direction: Direction) -> dict[str, bytes]:
+    """The bytes for each constant of `values`, by the type that the object's BTF gives it.
+
+    Raises:
+        UnusableConstant: With the constants there are, or what the value should have been.
+    """
+    if not values:
+        return {}
+    btf = Btf.parse(facts.btf)
+    constants = {
+        name: variable
+        for name, variable in btf.variables.items()
+        if variable.section.startswith(READ_ONLY) and not name.startswith(OWN_PREFIX)
+    }
+    encoded = {}
+    for name, value in values.items():
+        if name not in constants:
+            known = ", ".join(sorted(constants)) or "none"
+            raise UnusableConstant(
+                direction,
+                name,
+                f"the code has no const volatile global of this name that it reads; it has: {known}",
+            )
+        try:
+            encoded[name] = encode(btf, constants[name].type_id, value)
+        except UnencodableValue as error:
+            raise UnusableConstant(direction, name, str(error)) from error
+    return encoded
