@@ -1,4 +1,4 @@
-"""The ``dynmon`` command: work with dataplanes as files, without a daemon."""
+"""The ``dynmon`` command: work with code as files, without a daemon."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pathlib import Path
 
 from dynmon import __version__
 from dynmon.cli.pack import PackError, Sources, find_sources, pack, parse_metric, read_metrics
+from dynmon.cli.problem import explain
+from dynmon.cli.trial import add_explain, add_test
 from dynmon.errors import DynmonError
 
+INTERRUPTED = 130  # as a shell says it
 EPILOG = """\
 examples:
   dynmon pack probe.c --metric packets_total=PKT_COUNTER:counter:'Packets seen' > config.json
@@ -27,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except DynmonError as error:
-        print(f"dynmon: {error}", file=sys.stderr)
+        print("dynmon: " + "\n".join(explain(str(error), error.fields())), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; nothing is left to say to anybody
         return 1
@@ -36,18 +41,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
-    parser = argparse.ArgumentParser(prog="dynmon", description="Work with dataplanes as files.")
+    parser = argparse.ArgumentParser(
+        prog="dynmon", description="Work with code as files: pack it, explain it, test it."
+    )
     parser.add_argument("--version", action="version", version=f"dynmon {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_pack(commands)
+    add_explain(commands)
+    add_test(commands)
     return parser
 
 
 def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "pack",
-        help="make a dataplane-config JSON from C files",
-        description="Make a dataplane-config JSON from C files and a description of their metrics.",
+        help="make a dataplane-config JSON from C files or objects",
+        description="Make a dataplane-config JSON from C files or objects and a description of their metrics.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,10 +64,10 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "source",
         nargs="?",
         type=Path,
-        help="the C file of the ingress path; or a folder with one C file, or with ingress.c and egress.c, "
+        help="the C file or object of the ingress path; or a folder with one C file, or with ingress.c and egress.c, "
         "and metrics.yaml or metrics.json",
     )
-    parser.add_argument("--egress", metavar="FILE", type=Path, help="the C file of the egress path")
+    parser.add_argument("--egress", metavar="FILE", type=Path, help="the C file or object of the egress path")
     parser.add_argument(
         "--metric", metavar="NAME=MAP[:TYPE[:HELP]]", action="append", default=[], help="a metric of the ingress path"
     )
@@ -103,7 +112,7 @@ def _sources(options: argparse.Namespace) -> Sources:
         files = {direction: file for direction, file in given.items() if file}
         metrics, name = {}, options.name
     if not files:
-        raise PackError("nothing to pack: name a C file or a folder, or --egress FILE")
+        raise PackError("nothing to pack: name a C file, an object or a folder, or --egress FILE")
     if options.metrics:
         metrics = read_metrics(options.metrics, tuple(files))
     for direction, texts in (("ingress", options.metric), ("egress", options.egress_metric)):

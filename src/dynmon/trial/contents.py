@@ -1,0 +1,90 @@
+"""What the maps of tried code hold: all that can be read, whether a metric asks for it or not.
+
+The maps belong to the trial and nobody else writes them, so a queue can be emptied to be read, and filled again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dynmon.bpf import BpfMap, MapType
+from dynmon.compiler import Spelling
+from dynmon.dataplane import LoadedPath
+from dynmon.metrics import BoundMetric, UnreadableMap
+from dynmon.metrics.extraction import Entries
+from dynmon.metrics.readings import QUEUES, SHAPES, entries_of
+from dynmon.models import MetricConfig
+
+OWN_PREFIX = "dynmon_"
+CONSTANTS = ".rodata"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The first entries of a map, in the shape a read gives, and how many more there are."""
+
+    name: str
+    map_type: str
+    entries: list[Any]
+    left_out: int
+
+
+def own_maps(path: LoadedPath) -> dict[str, BpfMap]:
+    """The maps that the user's code has, those of the dialect left out."""
+    is_dialect = path.artifact.spelling is Spelling.DIALECT
+    return {name: each for name, each in path.maps.items() if not (is_dialect and name.startswith(OWN_PREFIX))}
+
+
+def bind(path: LoadedPath, config: MetricConfig) -> BoundMetric:
+    """The metric on the maps of `path`.
+
+    Raises:
+        InjectionError: It names a map that it cannot have.
+    """
+    return BoundMetric.bind(config, path.placement.direction, path.maps, path.btf, path.loaded.declared)
+
+
+def metric_of_map(path: LoadedPath, name: str) -> tuple[BoundMetric | None, str]:
+    """A metric that reads the map called `name`; None, and why, where that cannot be."""
+    try:
+        return bind(path, MetricConfig(name=name, map_name=name)), ""
+    except UnreadableMap as error:
+        return None, error.reason
+
+
+def contents(path: LoadedPath, limit: int) -> Iterator[Contents]:
+    """What each readable map holds, at most `limit` entries of each; constants are not told."""
+    for name, bpf_map in own_maps(path).items():
+        metric, _ = metric_of_map(path, name)
+        if metric is None or name.startswith(CONSTANTS):
+            continue
+        with refilled({name: bpf_map}):
+            entries = entries_of(metric, drain=bpf_map.info.map_type in QUEUES)
+        if entries is not None:
+            first = Entries(entries.keys[:limit], entries.values[:limit])
+            shown = SHAPES[bpf_map.info.map_type](metric, first)
+            yield Contents(name, bpf_map.info.map_type.name.lower(), shown, max(0, len(entries) - limit))
+
+
+@contextmanager
+def refilled(maps: Mapping[str, BpfMap]) -> Iterator[None]:
+    """Let the block empty the queues and stacks among `maps`; they are as before when it ends."""
+    held = {name: _take_all(each) for name, each in maps.items() if each.info.map_type in QUEUES}
+    for name, values in held.items():
+        _put_back(maps[name], values)
+    yield
+    for name, values in held.items():
+        _take_all(maps[name])
+        _put_back(maps[name], values)
+
+
+def _take_all(bpf_map: BpfMap) -> list[bytes]:
+    return list(iter(bpf_map.pop, None))
+
+
+def _put_back(bpf_map: BpfMap, values: list[bytes]) -> None:
+    for value in values if bpf_map.info.map_type is MapType.QUEUE else reversed(values):
+        bpf_map.update(b"", value)

@@ -1,0 +1,195 @@
+"""The whole dry run: build both paths as an injection would, explain them, run one on a capture, report as JSON.
+
+What is read is what would be read of a cube. Maps that live outside of the code (those it calls ``extern``) are other
+cubes' or the other path's: before a packet runs, empty ones take their places, so that nobody's counters move.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, cast
+
+from dynmon.bpf import BpfMap
+from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Foundry, LoadedPath, Placement, ProgramLog, maps_tagged
+from dynmon.errors import InvalidInputError
+from dynmon.metrics import BoundMetric, ExpositionFormat, expose, families_of, read
+from dynmon.models import CubeType, DataplaneConfig, Direction, LogLevel
+from dynmon.trial.capture import packets
+from dynmon.trial.contents import bind, contents, refilled
+from dynmon.trial.explain import explain
+from dynmon.trial.log_lines import LogLines
+from dynmon.trial.replay import Replay, ReplayLimits, replay
+from dynmon.trial.verdicts import verdicts
+
+MAX_ENTRIES = 1000
+MAX_LOG_LINES = 200
+CUT = (
+    "packets that were cut when they were captured: {count}; the code saw their beginning only, and their length is "
+    "that of what was captured"
+)
+SHORTENED = (
+    "packets that are longer than the kernel's test run takes: {count}; the code saw their beginning only, and their "
+    "length is that of what it saw"
+)
+
+
+class NothingToTry(InvalidInputError):
+    """A dry run without code, or with packets for a direction that has none."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"stage": "schema"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What to try: code, the cube that it would run in, and maybe the packets of a capture that come from `direction`.
+
+    `offers` are the maps that the paths of the cube share, which code for the other direction may refer to.
+    """
+
+    config: DataplaneConfig
+    cube_type: CubeType
+    loglevel: LogLevel
+    cube_id: int = 0
+    cube_name: str = ""
+    offers: Mapping[Direction, Mapping[str, int]] = field(default_factory=dict)
+    capture: bytes | None = None
+    direction: Direction | None = None
+    limits: ReplayLimits = field(default_factory=ReplayLimits)
+
+    def placement(self, direction: Direction) -> Placement:
+        """Where the code of `direction` would run."""
+        return Placement(self.cube_id, direction, self.cube_type.hook(direction), self.loglevel)
+
+
+def rehearse(foundry: Foundry, rehearsal: Rehearsal) -> dict[str, Any]:
+    """Try it and report; everything is gone from the kernel when this returns.
+
+    The report has the explanation of each path by its name (``ingress-path``) under ``explanation``, and with a
+    capture what became of its packets.
+
+    Raises:
+        InjectionError: The code cannot run, for the same reasons and with the same words as in an injection.
+        NothingToTry: There are packets, but no code, or none in the direction that they are for.
+        CaptureError: The capture cannot be read.
+    """
+    direction = _direction(rehearsal)
+    with LogLines(MAX_LOG_LINES) as log, _built(foundry, rehearsal, log) as paths:
+        explanation = {each.path_name: explain(path, _bound(path)).wire() for each, path in paths.items()}
+        report: dict[str, Any] = {"explanation": explanation}
+        if rehearsal.capture is not None:
+            with _apart(_logging_to(foundry, log), paths[direction]) as path:
+                outcome = replay(path, packets(rehearsal.capture), log, rehearsal.limits)
+                report |= {"direction": direction.value, **_told(outcome, path), **_counted(path), **_said(log)}
+        return report
+
+
+def _direction(rehearsal: Rehearsal) -> Direction:
+    """Where the packets come from; unless somebody says so, that is where there is code."""
+    wanted = [direction for direction in Direction if rehearsal.config.path(direction)]
+    direction = rehearsal.direction or (wanted[0] if wanted else Direction.INGRESS)
+    if rehearsal.capture is not None and direction not in wanted:
+        raise NothingToTry(f"the packets are for {direction}, but there is no {direction} code")
+    return direction
+
+
+def _bound(path: LoadedPath) -> list[BoundMetric]:
+    return [bind(path, metric) for metric in path.config.metric_configs]
+
+
+@contextmanager
+def _built(foundry: Foundry, rehearsal: Rehearsal, log: LogLines) -> Iterator[dict[Direction, LoadedPath]]:
+    """The paths in the kernel, each with the maps that the other one shares."""
+    own = _logging_to(foundry, log)
+    paths: dict[Direction, LoadedPath] = {}
+    with ExitStack() as owned:
+        for direction in Direction:
+            config = rehearsal.config.path(direction)
+            if config is None:
+                continue
+            offers: dict[str, int] = {}
+            pinned: dict[str, int] = {}
+            for other, maps in rehearsal.offers.items():
+                if not rehearsal.config.path(other):  # a path that is tried as well takes its place
+                    offers |= maps
+            for tried in paths.values():
+                offers |= maps_tagged(tried.loaded, SHARED)
+                pinned |= tried.pinned
+            built = own.build(config, rehearsal.placement(direction), offers, pinned, verbose=True)
+            paths[direction] = owned.enter_context(built)
+            own.public_maps.check(rehearsal.cube_name, maps_tagged(built.loaded, PUBLIC))
+        yield paths
+
+
+def _logging_to(foundry: Foundry, log: LogLines) -> Foundry:
+    return replace(foundry, log=cast(ProgramLog, log))
+
+
+@contextmanager
+def _apart(foundry: Foundry, path: LoadedPath) -> Iterator[LoadedPath]:
+    """`path` itself, or the same code on empty maps where it refers to maps of others."""
+    with ExitStack() as owned:
+        replacements = {}
+        for name in maps_tagged(path.loaded, EXTERN):
+            info = path.maps[name].info
+            empty = BpfMap.create(
+                info.map_type, info.key_size, info.value_size, info.max_entries, name=name, flags=info.flags
+            )
+            replacements[name] = owned.enter_context(empty).fd
+        if not replacements:
+            yield path
+            return
+        yield owned.enter_context(foundry.rebuild(path, path.placement, replacements))
+
+
+def _told(outcome: Replay, path: LoadedPath) -> dict[str, Any]:
+    """What became of the packets."""
+    notes = [(CUT, outcome.cut), (SHORTENED, outcome.shortened)]
+    anomalies = path.anomalies()
+    found = verdicts(outcome.returned, path.placement.hook, path.artifact.spelling, anomalies)
+    times = outcome.nanoseconds
+    return {
+        "packets": {
+            "total": outcome.total,
+            "run": outcome.run,
+            "skipped": [{"reason": reason, "packets": count} for reason, count in outcome.skipped.items()],
+            "stopped": outcome.stopped or None,
+        },
+        "notes": [note.format(count=count) for note, count in notes if count],
+        "verdicts": [asdict(verdict) for verdict in found],
+        "anomalies": anomalies,
+        "ns-per-packet": {
+            "mean": round(statistics.fmean(times), 1),
+            "median": statistics.median(times),
+            "min": min(times),
+            "max": max(times),
+        }
+        if times
+        else None,
+    }
+
+
+def _counted(path: LoadedPath) -> dict[str, Any]:
+    """The metrics as JSON and as text, and all that the maps hold."""
+    metrics = _bound(path)
+    with refilled(path.maps):
+        readings = [{"name": each.name, "value": each.value} for each in (read(one, drain=True) for one in metrics)]
+    texts = {}
+    for key, form in (("open-metrics", ExpositionFormat.OPENMETRICS), ("prometheus", ExpositionFormat.TEXT)):
+        with refilled(path.maps):
+            texts[key] = expose(families_of(metrics, drain=True), form)
+    maps = [
+        {"name": each.name, "type": each.map_type, "entries": each.entries, "left-out": each.left_out}
+        for each in contents(path, MAX_ENTRIES)
+    ]
+    return {"metrics": readings, **texts, "maps": maps}
+
+
+def _said(log: LogLines) -> dict[str, Any]:
+    return {"log": {"lines": [asdict(line) for line in log.lines], "left-out": log.left_out}}
