@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dynmon.bpf.pins import PinFolder
 from dynmon.compiler import Spelling
@@ -23,6 +26,7 @@ from dynmon.models import (
     PathConfig,
 )
 from dynmon.models.dataplane import DEFAULT_PATH_NAME
+from dynmon.trial import Rehearsal, rehearse
 
 DEFAULT_CODE = """\
 static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
@@ -127,6 +131,25 @@ class DynmonCube:
                     fresh[direction] = undo.enter_context(self._foundry.rebuild(running, running.placement, renewed))
             self._switch(fresh)
             undo.pop_all()
+
+    def rehearse(self, trial: Rehearsal) -> dict[str, Any]:
+        """Try code as this cube would run it, with the maps that its other path shares; nothing of the cube changes.
+
+        Raises:
+            CubeNotFound: It was deleted meanwhile.
+            InjectionError: What injecting the code would raise.
+        """
+        with ExitStack() as kept:
+            offers: dict[Direction, dict[str, int]] = {}
+            with self._state:
+                if self._closed:
+                    raise CubeNotFound(self.name)
+                for direction, path in self._dataplane.paths.items():
+                    # Copies: the cube may run other code and close its maps before the trial is over.
+                    offers[direction] = {name: os.dup(each) for name, each in maps_tagged(path.loaded, SHARED).items()}
+                    for descriptor in offers[direction].values():
+                        kept.callback(os.close, descriptor)
+            return rehearse(self._foundry, replace(trial, cube_id=self.cube_id, cube_name=self.name, offers=offers))
 
     def reset(self, direction: Direction | None) -> None:
         """Run the default code, which does nothing, in `direction` or in both."""

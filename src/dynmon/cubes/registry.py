@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
@@ -12,6 +14,7 @@ from dynmon.dataplane import Chain, Foundry
 from dynmon.models import AttachRequest, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import InterfaceNotFound, interface_index
+from dynmon.trial import Rehearsal, rehearse
 
 
 class CubeRegistry:
@@ -136,6 +139,18 @@ class CubeRegistry:
         with self._placing:
             chain = self._chains.get(interface_index(interface))
             return [member.name for member in chain.members] if chain else []
+
+    def rehearse(self, name: str, trial: Rehearsal) -> dict[str, Any]:
+        """Try code for a new cube called `name`; nothing is made.
+
+        Raises:
+            InvalidCubeName, CubeExists, InjectionError: What making the cube would raise.
+        """
+        check_cube_name(name)
+        with self._lock:
+            if name in self._cubes or name in self._reserved:
+                raise CubeExists(name)
+        return rehearse(self._foundry, replace(trial, cube_name=name))
 
     def close(self) -> None:
         """Take everything down."""

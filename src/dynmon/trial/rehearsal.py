@@ -6,11 +6,12 @@ cubes' or the other path's: before a packet runs, empty ones take their places, 
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
+
+import numpy as np
 
 from dynmon.bpf import BpfMap
 from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Foundry, LoadedPath, Placement, ProgramLog, maps_tagged
@@ -165,8 +166,8 @@ def _told(outcome: Replay, path: LoadedPath) -> dict[str, Any]:
         "verdicts": [asdict(verdict) for verdict in found],
         "anomalies": anomalies,
         "ns-per-packet": {
-            "mean": round(statistics.fmean(times), 1),
-            "median": statistics.median(times),
+            "mean": round(float(np.mean(times)), 1),
+            "median": float(np.median(times)),
             "min": min(times),
             "max": max(times),
         }
