@@ -268,5 +268,9 @@ def _listed(names: Mapping[str, object]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    """The value as JSON, cut short, in characters that can be sent."""
+    try:
+        text = json.dumps(value, ensure_ascii=False).encode(errors="replace").decode()
+    except ValueError:  # Python writes no integers of more than 4300 digits
+        return "a number with thousands of digits"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

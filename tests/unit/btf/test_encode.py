@@ -138,6 +138,8 @@ def test_an_enum_takes_both_names_of_a_number_and_numbers_without_one():
         ({"saddr": -1}, "saddr: expected a number from 0 to 4294967295, not -1"),
         ({"saddr": True}, "saddr: expected a number from 0 to 4294967295, not true"),
         ({"saddr": None}, "saddr: expected a number from 0 to 4294967295, not null"),
+        ({"saddr": 10**5000}, "saddr: expected a number from 0 to 4294967295, not a number with thousands of digits"),
+        ({"color": "\ud800"}, 'color: expected RED, BLUE or a number, not "?"'),
         ({"saddr": "10.0.0"}, 'saddr: expected a number from 0 to 4294967295, not "10.0.0"'),
         ({"ports": [1, 70000]}, "ports[1]: expected a number from 0 to 65535, not 70000"),
         ({"ports": [1, 2, 3]}, "ports: expected 2 values at most, not 3"),
