@@ -72,7 +72,7 @@ class BoundMetric:
         try:
             bpf_map = _made(maps, name)
             _check_access(bpf_map, variable, is_emptied=config.extraction_options.empty_on_read)
-            _check_place(btf, variable)
+            _check_place(bpf_map, btf, variable)
             keys = None if variable else key_type(bpf_map, btf, config.key_type)
             values = value_type(bpf_map, btf, config.type, variable)
         except (_UnreadableError, WrongSize, UndecodableType) as reason:
@@ -136,7 +136,11 @@ def _check_access(bpf_map: BpfMap, variable: GlobalVariable | None, *, is_emptie
         )
 
 
-def _check_place(btf: Btf, variable: GlobalVariable | None) -> None:
-    section = btf[btf.find(variable.section, Section) or 0] if variable else None
+def _check_place(bpf_map: BpfMap, btf: Btf, variable: GlobalVariable | None) -> None:
+    if variable is None:
+        return
+    section = btf[btf.find(variable.section, Section) or 0]
     if isinstance(section, Section) and not section.size:
         raise _UnreadableError("the kernel refused the object's types, so nobody knows where in its section it lies")
+    if variable.offset + variable.size > bpf_map.info.value_size:
+        raise _UnreadableError("the object's types place it outside of its section")

@@ -6,9 +6,20 @@ import struct
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from dynmon.metrics import ExpositionFormat, UnknownMap, UnknownVariable, UnreadableMap, expose, families_of, read
+from dynmon.metrics import (
+    BoundMetric,
+    ExpositionFormat,
+    UnknownMap,
+    UnknownVariable,
+    UnreadableMap,
+    expose,
+    families_of,
+    read,
+)
+from dynmon.models import Direction, MetricConfig
 from tests.kernel.metrics.lab import lab
 from tests.support import needs
+from tests.unit.btf.builder import BtfBuilder
 
 pytestmark = [needs("kernel"), needs("clang")]
 SOURCE = """
@@ -159,3 +170,14 @@ def test_types_that_the_kernel_refuses_leave_variables_without_a_place():
         for bind in (lambda: some.bind_variable("first"), lambda: some.bind(".data")):
             with pytest.raises(UnreadableMap, match=r"in its section it lies|where its variables lie"):
                 bind()
+
+
+def test_a_variable_outside_of_its_section_is_refused():
+    """Types that the kernel refused are as a stranger wrote them."""
+    build = BtfBuilder()
+    u64 = build.integer("u64", 8)
+    build.section(".bss", [build.variable("first", u64), build.variable("second", u64)])
+    config = MetricConfig.model_validate({"name": "m", "variable": "second"})
+
+    with lab("u64 first;") as some, pytest.raises(UnreadableMap, match="place it outside of its section"):
+        BoundMetric.bind(config, Direction.INGRESS, some.maps, build.btf())
