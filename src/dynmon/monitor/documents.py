@@ -87,9 +87,15 @@ def dataplane_document(
     return validate_document(DataplaneConfig, paths, "monitor")
 
 
-def metric_of_map(map_name: str) -> MetricConfig:
-    """A metric for a map under the map's own name."""
-    return validate_document(MetricConfig, _metric_document(map_name, map_name), "metric")
+def metric_of_map(name: str) -> MetricConfig:
+    """A metric for a map, under the map's own name."""
+    return validate_document(MetricConfig, {"name": name, "map-name": name, **_metadata(name, f"Map {name}")}, "metric")
+
+
+def metric_of_variable(name: str) -> MetricConfig:
+    """A metric for a global variable, under its own name."""
+    document = {"name": name, "variable": name, **_metadata(name, f"Variable {name}")}
+    return validate_document(MetricConfig, document, "metric")
 
 
 def _code_document(code: Code) -> dict[str, str]:
@@ -126,8 +132,12 @@ def _metric_document(name: str, metric: Metric) -> Mapping[str, Any] | MetricCon
         return metric
     if not isinstance(metric, str):
         return {"name": name, **metric} if name else metric
-    document: dict[str, Any] = {"name": name, "map-name": metric}
-    if METRIC_NAME.fullmatch(name):
-        kind = "counter" if name.endswith(TOTAL) else "untyped"
-        document["open-metrics-metadata"] = {"type": kind, "help": f"Map {metric}"}
-    return document
+    return {"name": name, "map-name": metric, **_metadata(name, f"Map {metric}")}
+
+
+def _metadata(name: str, help_text: str) -> dict[str, Any]:
+    """Export whatever has a name that can be exported."""
+    if not METRIC_NAME.fullmatch(name):
+        return {}
+    kind = "counter" if name.endswith(TOTAL) else "untyped"
+    return {"open-metrics-metadata": {"type": kind, "help": help_text}}

@@ -58,9 +58,10 @@ class Monitor:
 
     `code` sees received packets, `egress` is the code for sent ones. Either is the path of a ``.c`` or ``.o`` file, C
     source as text, or an object as bytes. `metrics` gives names to maps, or has entries as in a configuration; without
-    it every readable map is a metric under its own name. In place of all these, `config` is a whole dataplane
-    configuration as the daemon takes it. `hook` is ``TC``, or for received packets ``XDP_SKB`` or ``XDP_DRV``;
-    `loglevel` is for ``pcn_log``, whose lines go to the logger ``dynmon.cube.NAME``.
+    it every readable map and global variable is a metric under its own name. `options` are further keys of a path's
+    document: ``program``, ``program_type``, ``map_sizes``, ``constants``, ``initial_entries``. In place of all these,
+    `config` is a whole dataplane configuration as the daemon takes it. `hook` is ``TC``, or for received packets
+    ``XDP_SKB`` or ``XDP_DRV``; `loglevel` is for ``pcn_log``, whose lines go to the logger ``dynmon.cube.NAME``.
 
     Nothing is compiled or attached before the block. After it, and however the process ends, nothing is left. In a
     notebook, `open` and `close` do what the block does, and so does the loss of the last reference. Every method may be

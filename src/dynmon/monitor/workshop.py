@@ -10,20 +10,21 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from dynmon.bpf import Loader
+from dynmon.btf import GlobalVariable
 from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
 from dynmon.dataplane import Foundry, LoadedPath, Placement, ProgramLog, PublicMaps
 from dynmon.errors import InjectionError
 from dynmon.metrics import BoundMetric
-from dynmon.metrics.binding import declared_names
-from dynmon.models import PathConfig
-from dynmon.monitor.documents import metric_of_map
+from dynmon.metrics.binding import declared_names, declared_variables
+from dynmon.models import MetricConfig, PathConfig
+from dynmon.monitor.documents import metric_of_map, metric_of_variable
 from dynmon.settings import CompileLimits, MapLimits
 
 
@@ -66,14 +67,14 @@ class Workshop:
             log = parts.enter_context(ProgramLog())
             loader = parts.enter_context(Loader())
             compiler = parts.enter_context(Compiler(_cache_dir(parts), CompileLimits()))
-            registry = CubeRegistry(EveryMap(compiler, loader, log, PublicMaps(), MapLimits()))
+            registry = CubeRegistry(Everything(compiler, loader, log, PublicMaps(), MapLimits()))
             parts.enter_context(registry)
             self._parts = parts.pop_all()
             return registry
 
 
-class EveryMap(Foundry):
-    """A foundry for people who look around: where a configuration has no metrics, every readable map is one."""
+class Everything(Foundry):
+    """A foundry for people who look around: where a configuration names no metric, all that can be read is one."""
 
     def build(
         self, config: PathConfig, placement: Placement, offers: Mapping[str, int], *more: Any, **options: Any
@@ -81,18 +82,21 @@ class EveryMap(Foundry):
         """Compile and load, as `Foundry` does."""
         path = super().build(config, placement, offers, *more, **options)
         if not config.metric_configs:
-            metrics = [metric_of_map(name) for name in declared_names(path.maps)]
-            readable = tuple(metric for metric in metrics if _is_readable(metric, path))
-            path.config = config.model_copy(update={"metric_configs": readable})
+            path.config = config.model_copy(update={"metric_configs": tuple(_readable_metrics(path))})
         return path
 
 
-def _is_readable(metric: Any, path: LoadedPath) -> bool:
-    try:
-        BoundMetric.bind(metric, path.placement.direction, path.maps, path.btf)
-    except InjectionError:
-        return False
-    return True
+def _readable_metrics(path: LoadedPath) -> Iterator[MetricConfig]:
+    """Maps, and global variables that can change, under their own names."""
+    variables = [name for name in declared_variables(path.btf) if not _is_constant(path.btf.variables[name])]
+    for metric in (*map(metric_of_map, declared_names(path.maps)), *map(metric_of_variable, variables)):
+        with suppress(InjectionError):
+            BoundMetric.bind(metric, path.placement.direction, path.maps, path.btf)
+            yield metric
+
+
+def _is_constant(variable: GlobalVariable) -> bool:
+    return variable.section.startswith(".rodata")
 
 
 def _cache_dir(parts: ExitStack) -> Path:
