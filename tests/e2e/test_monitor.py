@@ -25,6 +25,7 @@ from tests.support import needs, open_descriptors, run, wait_until
 pytestmark = needs("kernel", "clang", "tcx")
 
 FRAME = ethernet(ipv4(udp(sport=5000, dport=53)))
+INCLUDES = ("-I", f"/usr/include/{os.uname().machine}-linux-gnu")
 COUNTER = """
 BPF_ARRAY(PKTS, u64, 1);
 static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
@@ -32,6 +33,32 @@ static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *m
 	PKTS.atomic_increment(0);
 	return RX_OK;
 }
+"""
+LIBBPF_C = """
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+__u64 packets;
+const volatile __u32 offset;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} LENGTHS SEC(".maps");
+
+SEC("tc") int probe(struct __sk_buff *skb)
+{
+	__u32 length = skb->len + offset;
+	__u64 one = 1;
+
+	__sync_fetch_and_add(&packets, 1);
+	bpf_map_update_elem(&LENGTHS, &length, &one, BPF_ANY);
+	return -1;
+}
+
+char LICENSE[] SEC("license") = "GPL";
 """
 EVERY_KIND = """
 struct port {
@@ -139,6 +166,29 @@ def test_a_metric_that_is_emptied_on_read(veth):
         assert [(0, 3)] == monitor.read("packets").tolist()
 
         assert {"packets": [0]} == monitor.metrics()
+
+
+def test_libbpf_c_with_its_options(veth):
+    """Plain C with a program, a map and global variables of its own."""
+    with Monitor(veth.host, LIBBPF_C, constants={"offset": 100}, map_sizes={"LENGTHS": 64}) as monitor:
+        veth.send_in(FRAME, count=3)
+        veth.send_in(FRAME + b"x")
+
+        length = len(FRAME) + 100
+        assert 4 == monitor.read("packets")["value"][0]
+        assert {length, length + 1} == {entry["key"] for entry in monitor.metrics()["LENGTHS"]}
+        assert "\npackets 4\n" in monitor.open_metrics()
+
+
+def test_an_object_from_its_file(veth, tmp_path):
+    """Compiled by whoever; its name does not matter."""
+    (tmp_path / "probe.c").write_text(LIBBPF_C)
+    run("clang", "-O2", "-g", "-target", "bpf", "-c", tmp_path / "probe.c", "-o", tmp_path / "probe.o", *INCLUDES)
+
+    with Monitor(veth.host, str(tmp_path / "probe.o"), metrics=["LENGTHS"]) as monitor:
+        veth.send_in(FRAME, count=3)
+
+        assert {"LENGTHS": [{"key": len(FRAME), "value": 1}]} == monitor.metrics()
 
 
 def test_both_directions(veth):
