@@ -87,7 +87,8 @@ def test_cubes_have_folders_of_their_own(client, daemon, veth):
 
     wait_until(lambda: [4] == kept(client, "one"), "four packets")
     assert [0] == kept(client, "two.2")
-    assert pin_of(daemon, "one").exists() and pin_of(daemon, "two.2").exists()
+    assert pin_of(daemon, "one").exists()
+    assert pin_of(daemon, "two.2").exists()
     client.delete("one")
     assert not pin_of(daemon, "one").parent.exists()
     assert pin_of(daemon, "two.2").exists()

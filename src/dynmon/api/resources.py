@@ -13,6 +13,7 @@ from dynmon.models import (
     DataplaneConfig,
     Direction,
     ExtractionOptions,
+    Hook,
     Label,
     LogLevel,
     MetricConfig,
@@ -142,6 +143,9 @@ def _metric_config(direction: Direction) -> Entry:
         members=(
             key,
             _code_leaf("map-name", "Name of the map in the code", "PACKETS"),
+            _code_leaf("variable", "Instead of map-name, a global variable of the code", "packets"),
+            _code_leaf("type", "C type of the values, where the object does not tell it", "u64"),
+            _code_leaf("key-type", "C type of the keys, where the object does not tell it", "u32"),
             options,
             metadata,
         ),
@@ -150,13 +154,20 @@ def _metric_config(direction: Direction) -> Entry:
 
 
 def _path(direction: Direction) -> Container:
+    hooks = tuple(hook.value for hook in Hook)
     return Container(
         name=direction.path_name,
         description=f"What happens to {direction} packets",
         access=Access.READ_WRITE,
         members=(
             _code_leaf("name", "Name of the configuration", "Packet counter"),
-            _code_leaf("code", "C source with a handle_rx function"),
+            _code_leaf("code", "C source, with a handle_rx function or with programs of its own"),
+            _code_leaf("object", "Instead of code, an ELF object in base64, gzipped or not"),
+            _code_leaf("program", "Which program of the code runs", "count_packets"),
+            _code_leaf("program-type", "What the program is, where its section does not say", "tc", values=hooks),
+            _code_leaf("map-sizes", "Entries of maps, by their names", '{"FLOWS": 65536}', schema=dict[str, int]),
+            _code_leaf("constants", "Values of const volatile globals", '{"sampling": 50}', schema=dict[str, Any]),
+            _code_leaf("initial-entries", "What maps hold first", '{"ALLOWED": [1]}', schema=dict[str, list[Any]]),
             ListOf(
                 name="metric-configs",
                 description="Which maps of the code are metrics",

@@ -160,7 +160,7 @@ class Foundry:
                 source=config.code or "",
                 constants={**placement.constants(), **blueprint.constants},
                 sizes=config.map_sizes or {},
-                wanted=_wanted(config, blueprint.artifact.spelling),
+                wanted=_wanted(config, blueprint),
                 tail_calls=blueprint.tail_calls,
                 reuse={**reuse, LOG_MAP: self.log.map_fd},
                 offers=offers,
@@ -171,11 +171,15 @@ class Foundry:
         )
 
 
-def _wanted(config: PathConfig, spelling: Spelling) -> frozenset[str] | None:
+def _wanted(config: PathConfig, blueprint: Blueprint) -> frozenset[str] | None:
     """The maps to make beside those the program uses: an object of many programs has many that it does not."""
-    if spelling is Spelling.DIALECT:
+    if blueprint.artifact.spelling is Spelling.DIALECT:
         return None
     named = {metric.map_name for metric in config.metric_configs if metric.map_name}
+    read = {metric.variable for metric in config.metric_configs if metric.variable}
+    if read and blueprint.facts:
+        variables = Btf.parse(blueprint.facts.btf).variables
+        named |= {variables[name].section for name in read if name in variables}
     return frozenset(named | set(config.initial_entries or ()))
 
 
