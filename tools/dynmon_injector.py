@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -205,27 +206,33 @@ def explanation(response: requests.Response) -> str:
         problem = None
     if not isinstance(problem, dict) or "detail" not in problem:
         return response.text.strip() or f"{response.status_code} {response.reason}"
+    findings = [finding for finding in problem.get("diagnostics") or () if isinstance(finding, dict)]
     detail = str(problem["detail"])
-    lines = [detail]
-    for finding in problem.get("diagnostics") or ():
-        if isinstance(finding, dict):
-            lines += finding_lines(finding)
+    lines = [detail.replace(f": {findings[0].get('message')}", "", 1) if findings else detail]
+    for number, finding in enumerate(findings):
+        lines += finding_lines(finding, () if number else problem.get("registers") or ())
+    if problem.get("hint") and not any(finding.get("hint") for finding in findings):
+        lines.append(f"  = hint: {problem['hint']}")
     log = problem.get("log") or ()
     lines += [f"  | {line}" for line in (log.splitlines() if isinstance(log, str) else log)]
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in "\n".join(lines))
 
 
-def finding_lines(finding: Json) -> list[str]:
-    """``file:line:column: severity: message``, the source line, and a caret under the place."""
+def finding_lines(finding: Json, notes: Iterable[str]) -> list[str]:
+    """``file:line:column: severity: message``, the source line, a caret under the place, notes and the hint."""
     line, column = finding.get("line") or 0, finding.get("column") or 0
     place = f"{finding.get('file', 'code')}:{line}:{column}" if line else finding.get("file", "code")
     lines = [f"{place}: {finding.get('severity', 'error')}: {finding.get('message', '')}"]
+    margin = " " * (len(str(line)) + 2)
     source = str(finding.get("source-line") or "").rstrip("\r\n")
     if source.strip():
-        lines.append(source)
+        lines.append(f" {line} | {source}")
         if column:
             before = source.encode()[: column - 1].decode(errors="ignore")
-            lines.append("".join("\t" if c == "\t" else " " for c in before) + "^")
+            lines.append(f"{margin}| " + "".join("\t" if c == "\t" else " " for c in before) + "^")
+    lines += [f"{margin}= note: {note}" for note in notes]
+    if finding.get("hint"):
+        lines.append(f"{margin}= hint: {finding['hint']}")
     return lines
 
 

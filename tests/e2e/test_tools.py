@@ -146,7 +146,7 @@ def test_code_that_does_not_compile_is_an_error_with_its_line(injector, client, 
     said = outcome.stderr.splitlines()
     assert said[0].startswith("Error: ")
     place = next(number for number, line in enumerate(said) if line.startswith("ingress:3:9: error: "))
-    assert ["\treturn y;", "\t       ^"] == said[place + 1 : place + 3]
+    assert [" 3 | \treturn y;", "   | \t       ^"] == said[place + 1 : place + 3]
     if existing:
         assert "old" == client.get("dm")["dataplane-config"]["ingress-path"]["name"]
     else:

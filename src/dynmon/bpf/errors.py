@@ -56,13 +56,15 @@ class LoaderDied(_Refused):
 class VerifierError(InjectionError):
     """The kernel's verifier refused the program.
 
-    ``diagnostics`` has the user's own line it stopped at, as far as that is known; ``registers`` is what was in the
-    registers that the reason is about, in sentences; ``log`` the verifier's last lines.
+    ``diagnostics`` has the user's own line it stopped at, as far as that is known; ``reason`` is the kernel's own
+    words, ``registers`` what was in the registers they are about, in sentences, ``log`` the verifier's last lines.
     """
 
     stage = "verify"
 
-    def __init__(self, program: str, finding: Diagnostic, registers: Sequence[str], log: Sequence[str]) -> None:
+    def __init__(
+        self, program: str, finding: Diagnostic, reason: str, registers: Sequence[str], log: Sequence[str]
+    ) -> None:
         place = f" at line {finding.line}" if finding.line else ""
         super().__init__(
             f"the kernel refused the {finding.file} code{place}: {finding.message}",
@@ -72,11 +74,18 @@ class VerifierError(InjectionError):
             diagnostics=[finding],
         )
         self.program = program
+        self.reason = reason
         self.registers = list(registers)
         self.log = list(log)
 
     def fields(self) -> Mapping[str, Any]:
-        return {**super().fields(), "program": self.program, "registers": self.registers, "log": self.log}
+        return {
+            **super().fields(),
+            "program": self.program,
+            "reason": self.reason,
+            "registers": self.registers,
+            "log": self.log,
+        }
 
 
 class BatchTooSmall(DynmonError):

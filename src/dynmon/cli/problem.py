@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dynmon.cli.text import printable
@@ -12,15 +12,21 @@ MAX_LOG_LINES = 20
 
 def explain(detail: str, problem: Mapping[str, Any]) -> Iterator[str]:
     """`detail` and what the problem document adds to it: compiler or verifier findings, schema faults, the log."""
-    yield printable(detail)
+    findings = list(_objects(problem.get("diagnostics")))
+    # What is below word for word need not be here.
+    yield printable(detail.replace(f": {findings[0].get('message')}", "", 1) if findings else detail)
     for fault in _objects(problem.get("errors")):
         yield from _fault(fault, detail)
-    for finding in _objects(problem.get("diagnostics")):
-        yield from _diagnostic(finding)
-    log = problem.get("log")
-    lines = log.splitlines() if isinstance(log, str) else [str(line) for line in log or ()]
-    for line in lines[-MAX_LOG_LINES:]:
+    for number, finding in enumerate(findings):
+        yield from _diagnostic(finding, () if number else _texts(problem.get("registers")))
+    if problem.get("hint") and not any(finding.get("hint") for finding in findings):
+        yield printable(f"  = hint: {problem['hint']}")
+    for line in _texts(problem.get("log"))[-MAX_LOG_LINES:]:
         yield printable(f"  | {line}")
+
+
+def _texts(value: Any) -> list[str]:
+    return value.splitlines() if isinstance(value, str) else [str(line) for line in value or ()]
 
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -33,15 +39,21 @@ def _fault(finding: Mapping[str, Any], detail: str) -> Iterator[str]:
         yield printable(f"  {line}")
 
 
-def _diagnostic(finding: Mapping[str, Any]) -> Iterator[str]:
+def _diagnostic(finding: Mapping[str, Any], notes: Sequence[str]) -> Iterator[str]:
+    """The place and the message; the line with its number, a caret under the column; what there is to know of it."""
     line, column = finding.get("line") or 0, finding.get("column") or 0
     place = f"{finding.get('file', 'code')}:{line}:{column}" if line else str(finding.get("file", "code"))
     yield printable(f"{place}: {finding.get('severity', 'error')}: {finding.get('message', '')}")
     source = str(finding.get("source-line") or "").rstrip("\r\n")
+    margin = " " * (len(str(line)) + 1)
     if source.strip():
-        yield printable(source)
+        yield printable(f" {line} | {source}")
         if column:
-            yield _under(source, column) + "^"
+            yield f" {margin}| {_under(source, column)}^"
+    for note in notes:
+        yield printable(f" {margin}= note: {note}")
+    if finding.get("hint"):
+        yield printable(f" {margin}= hint: {finding['hint']}")
 
 
 def _under(source: str, column: int) -> str:

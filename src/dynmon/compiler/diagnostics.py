@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dynmon.bpf.source_text import USER_FILE, SourceText
+from dynmon.compiler.hints import hint_for
 from dynmon.errors import Diagnostic, InjectionError
 from dynmon.models import Direction
 
 MAX_DIAGNOSTICS = 50
-USER_FILE = "<stdin>"
 MAX_MESSAGE = 1000
 MAX_SOURCE_LINE = 1000
 HANDLER = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
@@ -28,6 +29,7 @@ FROM_BACKEND = re.compile(
     r"^(?P<severity>fatal error|error|warning): (?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)$"
 )
 UNLOCATED = re.compile(r"^(?:clang[-\d]*: )?(?P<severity>fatal error|error): (?P<message>.*)$")
+MENTIONED = re.compile(rf"{USER_FILE}:(\d+):(\d+)")
 # What the dialect's headers make clang say, and what is meant.
 SENTENCES = (
     (re.compile(r"'handle_rx' has internal linkage but is not defined"), MISSING_HANDLER),
@@ -46,6 +48,16 @@ SENTENCES = (
     ),
     (re.compile(r"redefinition of enumerator 'dynmon_type_(\w+)'"), r"map '\1' is declared twice"),
     (re.compile(r"^in function (\S+) .*?\): (.*)$"), r"in function \1: \2"),
+    # The code generator speaks of its own data, in other words with every release.
+    (
+        re.compile(r"(?:too|with too) many arg|stack arguments are not supported"),
+        "a function that is not inlined takes more than 5 arguments",
+    ),
+    (
+        re.compile(r"VarArgs or StructRet|aggregate returns|only (?:integer|small) returns|variadic functions"),
+        "a function that is not inlined returns a struct, or takes a variable number of arguments",
+    ),
+    (re.compile(r"Cannot select: .* = sdiv|unsupported signed division"), "signed division is not supported"),
 )
 # The driver's own closing words: there were errors, or nobody listens any more.
 NOISE = re.compile(r"clang frontend command failed|linker command failed|IO failure on output stream")
@@ -87,12 +99,15 @@ def parse_diagnostics(messages: str, source: str, direction: Direction) -> tuple
 
     One use of a macro that is wrong has many consequences: of the findings at one place only the first is told.
     """
-    lines = re.split(r"\r\n|\r|\n", source)
+    text = SourceText(source)
+    placed = [_place(finding, text, direction) for finding in _findings(messages)]
+    told = {finding.message for finding in placed if finding.line}
     findings: dict[object, Diagnostic] = {}
-    for number, finding in enumerate(_findings(messages)):
-        placed = _place(finding, lines, direction)
-        findings.setdefault((placed.line, placed.column, placed.severity) if placed.line else number, placed)
-    ranked = sorted(dict.fromkeys(findings.values()), key=lambda finding: finding.severity != "error")
+    for finding in placed:
+        if finding.line or finding.message not in told:
+            place = (finding.line, finding.column, finding.severity) if finding.line else finding.message
+            findings.setdefault(place, finding)
+    ranked = sorted(findings.values(), key=lambda finding: finding.severity != "error")
     return tuple(ranked[:MAX_DIAGNOSTICS])
 
 
@@ -113,22 +128,40 @@ def _findings(messages: str) -> list[_Finding]:
                 findings[-1].notes += [place, *includes]
             includes = []
         elif (match := UNLOCATED.match(text)) and not NOISE.search(match["message"]):
-            findings.append(_Finding("", 0, 0, match["severity"], match["message"]))
+            findings.append(_unlocated(match["severity"], match["message"]))
     return findings
 
 
-def _place(finding: _Finding, lines: list[str], direction: Direction) -> Diagnostic:
+def _unlocated(severity: str, message: str) -> _Finding:
+    """What the code generator says, with the place in its middle if at all."""
+    place = MENTIONED.search(message)
+    if not place:
+        return _Finding("", 0, 0, severity, message)
+    return _Finding(USER_FILE, int(place[1]), int(place[2]), severity, message)
+
+
+def _place(finding: _Finding, text: SourceText, direction: Direction) -> Diagnostic:
     """The finding in the user's text: where it is, or else the first note that points there."""
     places = [(finding.file, finding.line, finding.column), *finding.notes]
     line, column = next(((line, column) for file, line, column in places if file == USER_FILE), (0, 0))
-    source_line = lines[line - 1][:MAX_SOURCE_LINE] if 0 < line <= len(lines) else ""
-    severity = "warning" if finding.severity == "warning" else "error"
-    return Diagnostic(direction.value, line, column, severity, _sentence(finding.message), source_line)
+    source_line = text.line(USER_FILE, line)
+    message = _sentence(finding.message)
+    written = text.line(finding.file, finding.line) if text.has_header(finding.file) else source_line
+    quoted = text.quote_header(finding.file, finding.line) if text.has_header(finding.file) else ""
+    return Diagnostic(
+        direction.value,
+        line,
+        column,
+        "warning" if finding.severity == "warning" else "error",
+        (quoted + message)[:MAX_MESSAGE],
+        source_line[:MAX_SOURCE_LINE],
+        hint_for(message, written, [file for file, _, _ in places]),
+    )
 
 
 def _sentence(message: str) -> str:
     """What clang said, in the words of the code's author where they are known."""
     for pattern, words in SENTENCES:
         if match := pattern.search(message):
-            return match.expand(words)[:MAX_MESSAGE]
-    return message[:MAX_MESSAGE]
+            return match.expand(words)
+    return message

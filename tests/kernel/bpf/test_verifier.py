@@ -40,11 +40,12 @@ def test_an_unchecked_lookup_is_found_in_the_user_s_line(loader):
 
     assert ("egress", 8, "error") == (diagnostic.file, diagnostic.line, diagnostic.severity)
     assert diagnostic.column > 0
-    assert "R0 invalid mem access 'map_value_or_null'" == error.message == diagnostic.message
-    told = "the kernel refused the egress code at line 8: R0 invalid mem access 'map_value_or_null'"
-    assert told == str(error)
-    assert "NULL" in error.hint
-    assert any(line == error.message for line in error.log)
+    assert "R0 invalid mem access 'map_value_or_null'" == error.reason
+    assert error.message == diagnostic.message
+    assert error.message.endswith(f"is used without a comparison ({error.reason})")
+    assert f"the kernel refused the egress code at line 8: {error.message}" == str(error)
+    assert "NULL" in error.message
+    assert any(line == error.reason for line in error.log)
     assert len(error.log) <= 20
     fields = error.fields()
     assert ("verify", "egress", "dynmon_ingress") == (fields["stage"], fields["file"], fields["program"])
@@ -82,8 +83,8 @@ def test_a_packet_read_without_a_bounds_check(loader):
     )
 
     assert 5 == error.diagnostics[0].line
-    assert error.message.startswith("invalid access to packet, off=12 size=1")
-    assert error.message.endswith("; R1 offset is outside of the packet")
+    assert error.reason.startswith("invalid access to packet, off=12 size=1")
+    assert error.reason.endswith("; R1 offset is outside of the packet")
 
 
 def test_a_line_of_a_header_is_not_the_user_s(loader):
@@ -106,7 +107,7 @@ SEC("tc") int dynmon_ingress(struct __sk_buff *ctx)
     )
 
     assert 12 == error.diagnostics[0].line
-    assert "R0 invalid mem access 'map_value_or_null'" == error.message
+    assert "R0 invalid mem access 'map_value_or_null'" == error.reason
 
 
 def test_the_line_within_a_subprogram(loader):
@@ -144,7 +145,7 @@ def test_an_endless_loop(loader):
 """,
     )
 
-    assert error.message.startswith("infinite loop detected")
+    assert error.reason.startswith("infinite loop detected")
     assert error.diagnostics[0].line in (5, 6)
 
 
@@ -176,7 +177,7 @@ def test_without_line_info_the_reason_is_still_told(loader):
     error = refused(loader, compile_c(source, "-g0"))
 
     assert (0, "") == (error.diagnostics[0].line, error.diagnostics[0].source_line)
-    assert error.message.startswith("invalid access to packet")
+    assert error.reason.startswith("invalid access to packet")
 
 
 def test_an_object_of_the_user_s_own_shows_the_lines_of_its_files(loader):
@@ -202,7 +203,7 @@ FOOTER = "processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 0
 
 def from_log(log, places=PLACES):
     error = verifier_error("ingress", "dynmon_ingress", textwrap.dedent(log) + FOOTER, places, "Permission denied")
-    return error.message, error.diagnostics[0].line
+    return error.reason, error.diagnostics[0].line
 
 
 def test_the_line_that_calls_a_method_is_meant_not_the_one_that_declares_the_map():
