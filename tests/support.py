@@ -41,6 +41,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "kernel": (_has_root, "needs root on a kernel with BPF"),
     "clang": (_has_clang, "needs clang on PATH"),
     "bpftool": (lambda: shutil.which("bpftool") is not None, "needs bpftool on PATH"),
+    "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
     "tcx": (_has_tcx, "needs Linux 6.6 or later"),
 }
 
