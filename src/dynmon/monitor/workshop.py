@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 from dynmon.bpf import Loader
 from dynmon.btf import GlobalVariable
@@ -77,10 +76,16 @@ class Everything(Foundry):
     """A foundry for people who look around: where a configuration names no metric, all that can be read is one."""
 
     def build(
-        self, config: PathConfig, placement: Placement, offers: Mapping[str, int], *more: Any, **options: Any
+        self,
+        config: PathConfig,
+        placement: Placement,
+        offers: Mapping[str, int],
+        pinned: Mapping[str, int] | None = None,
+        *,
+        verbose: bool = False,
     ) -> LoadedPath:
         """Compile and load, as `Foundry` does."""
-        path = super().build(config, placement, offers, *more, **options)
+        path = super().build(config, placement, offers, pinned, verbose=verbose)
         if not config.metric_configs:
             path.config = config.model_copy(update={"metric_configs": tuple(_readable_metrics(path))})
         return path
