@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -184,6 +185,23 @@ class DynmonClient:
     def inject(self, name: str, config: Mapping[str, Any]) -> None:
         """Replace the dataplane of a cube by a dataplane-config document: wholly, or not at all."""
         self.request("PUT", ("dynmon", name, "dataplane-config"), body=dict(config))
+
+    def explain(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What a dataplane-config document would run in a cube, by path; nothing changes."""
+        place = ("dynmon", name, "dataplane-config")
+        return dict(self.request("PUT", place, body=dict(config), query="dry-run=true").data)
+
+    def dry_run(
+        self, name: str, config: Mapping[str, Any], capture: bytes | None = None, direction: str | None = None
+    ) -> dict[str, Any]:
+        """Try a dataplane-config document as a cube would run it, on the packets of a pcap or pcapng file.
+
+        The packets come from `direction`: where there is code, ingress before egress.
+        """
+        body = {"dataplane-config": dict(config), "direction": direction}
+        if capture is not None:
+            body["capture"] = base64.b64encode(capture).decode()
+        return dict(self.request("POST", ("dynmon", name, "dry-run"), body=body).data)
 
     def reset(self, name: str, direction: str | None = None) -> None:
         """Put the default program back, in one direction or in both."""

@@ -25,6 +25,7 @@ class RequestLimits:
     """What one HTTP request may cost before it is refused."""
 
     body_bytes: int = 8 << 20
+    capture_body_bytes: int = 32 << 20  # of a dry run, of which two may come in at a time
     header_seconds: float = 10.0
     body_seconds: float = 30.0
 

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from dynmon.api import problems
 from dynmon.api.changes import Changes
-from dynmon.api.cube_routes import add_cube_routes
+from dynmon.api.cube_routes import add_cube_routes, add_dry_run
 from dynmon.api.daemon_routes import DaemonRoutes
+from dynmon.api.effects import Live, Tried
 from dynmon.api.exposition import daemon_exposition, exposition_format, exposition_response
 from dynmon.api.limits import BodyLimitMiddleware
 from dynmon.api.metrics import Telemetry, TelemetryMiddleware
@@ -36,11 +37,13 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     app.router.redirect_slashes = False  # PathMiddleware knows better
     telemetry = Telemetry(registry)
     operations = Operations(app)
-    changes = Changes(registry, telemetry)
+    changes = Changes(registry, Live(registry, telemetry))
+    trials = Changes(registry, Tried(registry))
     writer = Writer()
     _add_health(operations)
     _add_exposition(operations, registry, telemetry)
-    add_cube_routes(operations, registry, changes, writer)
+    add_cube_routes(operations, registry, changes, trials, writer)
+    add_dry_run(operations, registry, writer, settings.request_limits)
     DaemonRoutes(operations, registry, changes, writer).add()
     add_pages(operations)
     problems.install(app)

@@ -1,14 +1,13 @@
-"""What POST, PUT, PATCH and DELETE do: each takes the registry, a cube's name and the body, and gives the status."""
+"""What POST, PUT, PATCH and DELETE ask for: each takes a cube's name and the body, and gives what comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from dynmon.api.bodies import CUBE_KEYS, UnexpectedBody, as_object, settable
-from dynmon.api.metrics import Telemetry
+from dynmon.api.effects import Effect, Outcome
 from dynmon.api.schemas import CubeChange
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.errors import ConflictError, InvalidInputError, NotFoundError
@@ -41,16 +40,14 @@ class Changes:
     """The changes that a client can ask for."""
 
     registry: CubeRegistry
-    telemetry: Telemetry
+    effect: Effect
 
-    def create(self, name: str, body: Any) -> int:
+    def create(self, name: str, body: Any) -> Outcome:
         """POST of a cube: make it, or conflict with the one there is."""
         config = validate_document(CubeConfig, settable(body, CUBE_KEYS), f"cube {name!r}")
-        with self._injection(config.dataplane_config):
-            self.registry.create(name, config)
-        return CREATED
+        return self.effect.create(name, config, CREATED)
 
-    def create_named(self, body: Any) -> int:
+    def create_named(self, body: Any) -> Outcome:
         """POST of a cube whose name is in the body."""
         return self.create(_name_in(body), body)
 
@@ -66,7 +63,7 @@ class Changes:
             undo.pop_all()
         return CREATED
 
-    def put(self, name: str, body: Any) -> int:
+    def put(self, name: str, body: Any) -> Outcome:
         """PUT of a cube: make it, or give the one there is what the body mentions."""
         try:
             cube = self.registry.get(name)
@@ -77,10 +74,9 @@ class Changes:
         if "type" in given:
             _check_fixed(cube, "type", cube.type.value, config.type.value)
         loglevel = config.loglevel if "loglevel" in given else None
-        self._apply(cube, loglevel, config.dataplane_config)
-        return OK
+        return self.effect.inject(cube, loglevel, config.dataplane_config, OK)
 
-    def patch(self, name: str, body: Any) -> int:
+    def patch(self, name: str, body: Any) -> Outcome:
         """PATCH of a cube: its log level and its code, both or neither."""
         cube = self.registry.get(name)
         given = settable(body, CUBE_KEYS)
@@ -93,10 +89,9 @@ class Changes:
             ("type", cube.type.value, change.type and change.type.value),
         ):
             _check_fixed(cube, key, present, wanted)
-        self._apply(cube, change.loglevel, change.dataplane_config or DataplaneConfig())
-        return OK
+        return self.effect.inject(cube, change.loglevel, change.dataplane_config or DataplaneConfig(), OK)
 
-    def patch_named(self, body: Any) -> int:
+    def patch_named(self, body: Any) -> Outcome:
         """PATCH of a cube whose name is in the body."""
         return self.patch(_name_in(body), body)
 
@@ -115,59 +110,38 @@ class Changes:
         cube.set_loglevel(level)
         return OK
 
-    def put_dataplane(self, name: str, body: Any) -> int:
+    def put_dataplane(self, name: str, body: Any) -> Outcome:
         """POST and PUT of the dataplane: inject the paths that are mentioned."""
-        cube = self.registry.get(name)
-        config = validate_document(DataplaneConfig, settable(body), "dataplane-config")
-        self._apply(cube, None, config)
-        return CREATED
+        return self._inject(self.registry.get(name), settable(body), CREATED)
 
-    def patch_dataplane(self, name: str, body: Any) -> int:
+    def patch_dataplane(self, name: str, body: Any) -> Outcome:
         """PATCH of the dataplane: like PUT, but a path without code keeps the code it has."""
-        given = settable(body)
-        self.put_dataplane(name, _completed(self.registry.get(name), given))
-        return OK
-
-    def put_path(self, direction: Direction, name: str, body: Any) -> int:
-        """POST and PUT of one path: inject it."""
         cube = self.registry.get(name)
-        given = settable(body)
-        if given:
-            path = validate_document(PathConfig, given, direction.path_name)
-            self._apply(cube, None, _one_path(direction, path))
-        return CREATED
+        return self._inject(cube, _completed(cube, settable(body)), OK)
 
-    def patch_path(self, direction: Direction, name: str, body: Any) -> int:
+    def put_path(self, direction: Direction, name: str, body: Any) -> Outcome:
+        """POST and PUT of one path: inject it."""
+        return self._inject_path(self.registry.get(name), direction, settable(body), CREATED)
+
+    def patch_path(self, direction: Direction, name: str, body: Any) -> Outcome:
         """PATCH of one path: inject it; without code, around the code it has."""
-        given = settable(body)
-        completed = _completed(self.registry.get(name), {direction.path_name: given})
-        self.put_path(direction, name, completed[direction.path_name])
-        return OK
+        cube = self.registry.get(name)
+        completed = _completed(cube, {direction.path_name: settable(body)})
+        return self._inject_path(cube, direction, completed[direction.path_name], OK)
 
     def reset(self, direction: Direction | None, name: str) -> int:
         """DELETE of the dataplane or one path: back to the default code."""
         self.registry.get(name).reset(direction)
         return NO_CONTENT
 
-    def _apply(self, cube: DynmonCube, loglevel: LogLevel | None, config: DataplaneConfig) -> None:
-        before = cube.loglevel
-        with ExitStack() as undo:
-            if loglevel is not None and loglevel is not before:
-                cube.set_loglevel(loglevel)
-                undo.callback(cube.set_loglevel, before)
-            if _mentions_code(config):
-                with self.telemetry.injection():
-                    cube.inject(config)
-            undo.pop_all()
+    def _inject(self, cube: DynmonCube, given: dict[str, Any], status: int) -> Outcome:
+        config = validate_document(DataplaneConfig, given, "dataplane-config")
+        return self.effect.inject(cube, None, config, status)
 
-    @contextmanager
-    def _injection(self, config: DataplaneConfig) -> Iterator[None]:
-        with self.telemetry.injection() if _mentions_code(config) else nullcontext():
-            yield
-
-
-def _mentions_code(config: DataplaneConfig) -> bool:
-    return any(config.path(direction) is not None for direction in Direction)
+    def _inject_path(self, cube: DynmonCube, direction: Direction, given: dict[str, Any], status: int) -> Outcome:
+        path = validate_document(PathConfig, given, direction.path_name) if given else None
+        config = _one_path(direction, path) if path else DataplaneConfig()
+        return self.effect.inject(cube, None, config, status)
 
 
 def _one_path(direction: Direction, path: PathConfig) -> DataplaneConfig:
@@ -191,6 +165,6 @@ def _completed(cube: DynmonCube, given: dict[str, Any]) -> dict[str, Any]:
     completed = dict(given)
     for direction in Direction:
         path = given.get(direction.path_name)
-        if isinstance(path, dict) and path and "code" not in path:
+        if isinstance(path, dict) and path and not path.keys() & {"code", "object"}:
             completed[direction.path_name] = {**cube.path(direction).wire(), **settable(path)}
     return completed

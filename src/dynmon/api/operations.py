@@ -15,11 +15,19 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from dynmon import __version__
+from dynmon.api.dry_run_schemas import PathExplanation
 from dynmon.api.schemas import Problem
 
 Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 SCHEMA_PLACE = "#/components/schemas/{model}"
 PARAMETER = re.compile(r"\{(\w+)\}")
+EXPLAINED = "Changed, or with dry-run=true: what would run, by path; nothing is changed"
+DRY_RUN_PARAMETER = {
+    "name": "dry-run",
+    "in": "query",
+    "description": "true: compile, load and verify the code, explain it, and change nothing",
+    "schema": {"type": "boolean"},
+}
 INFO = {
     "title": "Dynmon",
     "description": "Inject eBPF code into live interfaces and read its maps.",
@@ -29,7 +37,7 @@ INFO = {
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What the document says about an operation; `answer` and `body` are types, None for nothing."""
+    """What the document says about an operation; `answer`, `body` and `form` are types, None for nothing."""
 
     method: str
     path: str
@@ -39,6 +47,8 @@ class _Page:
     answer: Any
     media_type: str
     body: Any
+    form: Any
+    has_dry_run: bool
 
 
 class OperationRoute(Route):
@@ -73,10 +83,16 @@ class Operations:
         answer: Any = None,
         media_type: str = "application/json",
         body: Any = None,
+        form: Any = None,
+        has_dry_run: bool = False,
     ) -> None:
-        """Serve `endpoint`; `answer` and `body` are the types of what goes out and comes in."""
-        statuses = {status: summary, **(other_statuses or {})}
-        self._pages.append(_Page(method, path, summary, tag, statuses, answer, media_type, body))
+        """Serve `endpoint`; `answer` and `body` are the types of what goes out and comes in, `form` that of a form.
+
+        With `has_dry_run` the query ``dry-run=true`` has an explanation as its answer, whatever `status` is.
+        """
+        statuses = {status: summary, **(other_statuses or {}), **({200: EXPLAINED} if has_dry_run else {})}
+        page = _Page(method, path, summary, tag, statuses, answer, media_type, body, form, has_dry_run)
+        self._pages.append(page)
         self.app.router.routes.append(OperationRoute(path, endpoint, methods=[method]))
 
     def add_help(self, path: str, endpoint: Endpoint) -> None:
@@ -122,10 +138,17 @@ def _described(page: _Page, schemas: _Schemas) -> dict[str, Any]:
         "operationId": f"{page.method.lower()} {page.path}",
         "responses": {**responses, "default": {"description": "Failure", "content": problem}},
     }
-    if names := PARAMETER.findall(page.path):
-        described["parameters"] = [_path_parameter(name) for name in names]
+    parameters = [_path_parameter(name) for name in PARAMETER.findall(page.path)]
+    if page.has_dry_run:
+        parameters.append(DRY_RUN_PARAMETER)
+        responses["200"]["content"] = schemas.content("application/json", dict[str, PathExplanation])
+    if parameters:
+        described["parameters"] = parameters
     if page.body is not None:
-        described["requestBody"] = {"content": schemas.content("application/json", page.body)}
+        content = schemas.content("application/json", page.body)
+        if page.form is not None:
+            content |= schemas.content("multipart/form-data", page.form)
+        described["requestBody"] = {"content": content}
     return described
 
 

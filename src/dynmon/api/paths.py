@@ -15,6 +15,8 @@ from dynmon.api.responses import BASE, SEGMENT_SAFE
 HEAD_FLAG = "dynmon.head"
 # Where the server's scope refers to the one that was routed.
 ROUTED = "dynmon.routed"
+# What stands at the end of the path of a request that may carry a capture.
+DRY_RUN = "dry-run"
 BASE_SEGMENTS = tuple(BASE.strip("/").split("/"))
 
 

@@ -1,4 +1,4 @@
-"""What of a cube can be changed: the table of its write operations, and the threads they run in."""
+"""What of a cube can be changed or tried: the table of its write operations, and the threads they run in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from anyio import CapacityLimiter, to_thread
 from starlette.responses import Response
 
 from dynmon.api.changes import Changes
-from dynmon.api.responses import empty
+from dynmon.api.effects import Outcome
+from dynmon.api.responses import JsonResponse, empty
 from dynmon.api.schemas import CubeChange
 from dynmon.models import CubeConfig, DataplaneConfig, Direction, LogLevel, PathConfig
 
@@ -25,9 +26,10 @@ class Writer:
     def __init__(self) -> None:
         self._limiter = CapacityLimiter(CHANGING_THREADS)
 
-    async def run(self, apply: Callable[..., int], *arguments: Any) -> Response:
-        """Apply the change and answer with the status that it gives."""
-        return empty(await to_thread.run_sync(partial(apply, *arguments), limiter=self._limiter))
+    async def run(self, apply: Callable[..., Outcome], *arguments: Any) -> Response:
+        """Apply the change and answer with the status or the document that it gives."""
+        outcome = await to_thread.run_sync(partial(apply, *arguments), limiter=self._limiter)
+        return empty(outcome) if isinstance(outcome, int) else JsonResponse(outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,16 @@ class Write:
 
     template: str
     method: str
-    apply: Callable[..., int]
+    apply: Callable[..., Outcome]
     summary: str
     body: Any = None
     status: int = 200
     also: dict[int, str] | None = None
+
+    @property
+    def has_dry_run(self) -> bool:
+        """Whether it is about code, which can be tried."""
+        return self.body in (CubeConfig, CubeChange, DataplaneConfig, PathConfig)
 
 
 def writes(changes: Changes) -> Iterator[Write]:

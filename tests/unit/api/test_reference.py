@@ -58,7 +58,7 @@ def test_every_reference_in_the_openapi_document_resolves(openapi: dict[str, Any
 def test_path_parameters_are_declared(openapi: dict[str, Any]) -> None:
     for path, operations in openapi["paths"].items():
         for operation in operations.values():
-            declared = [parameter["name"] for parameter in operation.get("parameters", [])]
+            declared = [each["name"] for each in operation.get("parameters", []) if each["in"] == "path"]
             assert re.findall(r"\{(\w+)\}", path) == declared
 
 
@@ -67,3 +67,17 @@ def test_operations_that_take_a_body_show_its_schema(openapi: dict[str, Any]) ->
         for method, operation in operations.items():
             assert (method in {"post", "put", "patch"}) == ("requestBody" in operation)
             assert operation["summary"]
+
+
+def test_what_takes_code_has_a_dry_run(openapi: dict[str, Any]) -> None:
+    """Except where a dry run is all there is, and where many cubes are made at once."""
+    code = ("CubeConfig", "CubeChange", "DataplaneConfig", "PathConfig")
+    for path, operations in openapi["paths"].items():
+        for operation in operations.values():
+            body = str(operation.get("requestBody", "")).replace('"', "'")
+            takes_code = any(f"schemas/{name}'" in body for name in code) and path not in ALREADY
+            declared = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
+            assert (["dry-run"] if takes_code else []) == declared
+
+
+ALREADY = ("/polycube/v1/cubes", f"{CUBE}/dry-run")

@@ -1,0 +1,80 @@
+"""What becomes of a change that a client asks for: it is made, or with ``?dry-run=true`` it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dynmon.api.metrics import Telemetry
+from dynmon.cubes import CubeRegistry, DynmonCube
+from dynmon.models import CubeConfig, DataplaneConfig, Direction, LogLevel
+from dynmon.trial import Rehearsal
+
+# A status, or the document that answers with 200.
+Outcome = int | dict[str, Any]
+
+
+class Effect(Protocol):
+    """The two kinds of changes that code takes part in."""
+
+    def create(self, name: str, config: CubeConfig, status: int) -> Outcome:
+        """A new cube."""
+
+    def inject(self, cube: DynmonCube, loglevel: LogLevel | None, config: DataplaneConfig, status: int) -> Outcome:
+        """Code for a cube that is there, and maybe another log level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Changes happen, and answer with the status that success has."""
+
+    registry: CubeRegistry
+    telemetry: Telemetry
+
+    def create(self, name: str, config: CubeConfig, status: int) -> Outcome:
+        with self._injection(config.dataplane_config):
+            self.registry.create(name, config)
+        return status
+
+    def inject(self, cube: DynmonCube, loglevel: LogLevel | None, config: DataplaneConfig, status: int) -> Outcome:
+        before = cube.loglevel
+        with ExitStack() as undo:
+            if loglevel is not None and loglevel is not before:
+                cube.set_loglevel(loglevel)
+                undo.callback(cube.set_loglevel, before)
+            if mentions_code(config):
+                with self.telemetry.injection():
+                    cube.inject(config)
+            undo.pop_all()
+        return status
+
+    @contextmanager
+    def _injection(self, config: DataplaneConfig) -> Iterator[None]:
+        with self.telemetry.injection() if mentions_code(config) else nullcontext():
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Nothing changes; the answer is the explanation of each path that is mentioned, by its name."""
+
+    registry: CubeRegistry
+
+    def create(self, name: str, config: CubeConfig, status: int) -> Outcome:
+        trial = Rehearsal(config.dataplane_config, config.type, config.loglevel)
+        return _explanation(self.registry.rehearse(name, trial))
+
+    def inject(self, cube: DynmonCube, loglevel: LogLevel | None, config: DataplaneConfig, status: int) -> Outcome:
+        return _explanation(cube.rehearse(Rehearsal(config, cube.type, loglevel or cube.loglevel)))
+
+
+def mentions_code(config: DataplaneConfig) -> bool:
+    """Whether there is anything to compile or load."""
+    return any(config.path(direction) is not None for direction in Direction)
+
+
+def _explanation(report: dict[str, Any]) -> dict[str, Any]:
+    explanation: dict[str, Any] = report["explanation"]
+    return explanation
