@@ -148,6 +148,13 @@ def test_every_readable_map_is_a_metric_where_none_is_named(veth):
         assert 0 == len(monitor.read("RECENT"))
 
 
+def test_a_map_with_an_endless_name_is_no_metric(veth, no_leaks):
+    """What cannot be a metric is left out, and what is left can be read."""
+    code = f"BPF_ARRAY({'x' * 200}, u64, 1);" + COUNTER
+    with Monitor(veth.host, code) as monitor:
+        assert {"PKTS": [0]} == monitor.metrics()
+
+
 def test_an_array_has_its_index_as_key(veth):
     code = COUNTER.replace("u64, 1)", "u64, 3)").replace("increment(0)", "increment(2)")
     with Monitor(veth.host, code) as monitor:

@@ -19,7 +19,7 @@ from dynmon.btf import GlobalVariable
 from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
 from dynmon.dataplane import Foundry, LoadedPath, Placement, ProgramLog, PublicMaps
-from dynmon.errors import InjectionError
+from dynmon.errors import InjectionError, InvalidInputError
 from dynmon.metrics import BoundMetric
 from dynmon.metrics.binding import declared_names, declared_variables
 from dynmon.models import MetricConfig, PathConfig
@@ -94,8 +94,10 @@ class Everything(Foundry):
 def _readable_metrics(path: LoadedPath) -> Iterator[MetricConfig]:
     """Maps, and global variables that can change, under their own names."""
     variables = [name for name in declared_variables(path.btf) if not _is_constant(path.btf.variables[name])]
-    for metric in (*map(metric_of_map, declared_names(path.maps)), *map(metric_of_variable, variables)):
-        with suppress(InjectionError):
+    makers = {**dict.fromkeys(declared_names(path.maps), metric_of_map), **dict.fromkeys(variables, metric_of_variable)}
+    for name, make in makers.items():
+        with suppress(InjectionError, InvalidInputError):  # it has no values, or a name that is too long for a metric
+            metric = make(name)
             BoundMetric.bind(metric, path.placement.direction, path.maps, path.btf)
             yield metric
 
