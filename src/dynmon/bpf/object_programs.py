@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dynmon.bpf import _libbpf, _syscall
@@ -13,7 +13,7 @@ from dynmon.bpf.reach import Uses
 from dynmon.bpf.refusals import Refusal
 from dynmon.bpf.wish import Wish
 
-FRAGMENTS_SECTION = "xdp.frags"
+FRAGMENTS = "xdp.frags"
 HAS_FRAGMENTS = 1 << 5  # BPF_F_XDP_HAS_FRAGS
 
 
@@ -61,24 +61,22 @@ def prepare_programs(handle: int, selection: Selection, wish: Wish) -> dict[str,
     for name, each in programs.items():
         _libbpf.program_set_autoload(each, name in selection.names)
     chosen = {name: each for name, each in programs.items() if name in selection.names}
-    has_fragments = wish.program_type == ProgramType.XDP and _section(chosen[wish.program]).startswith(
-        FRAGMENTS_SECTION
-    )
-    for each in chosen.values():
-        _set_type(each, wish.program_type, has_fragments=has_fragments)
+    _make_alike(chosen.values(), wish.program_type)
     return chosen
 
 
-def _set_type(program: int, program_type: int, *, has_fragments: bool) -> None:
-    """Programs that call each other must be alike: what their sections imply (flags, an attach type) is forgotten.
+def _make_alike(programs: Collection[int], program_type: int) -> None:
+    """Programs that call each other must have all in common that the kernel keeps of a program's kind.
 
-    libbpf forgets what a section means when the type changes, and then only.
+    A section name may imply an attach type that belongs to another kind of program, and must. Packets in fragments
+    are what libbpf asks for by the section, whatever we say, so that one program there makes all others take them.
     """
-    _libbpf.program_set_type(program, 0)
-    _libbpf.program_set_type(program, program_type)
-    _libbpf.program_set_attach_type(program, 0)
-    flags = _libbpf.program_flags(program) & ~HAS_FRAGMENTS
-    _libbpf.program_set_flags(program, flags | HAS_FRAGMENTS if has_fragments else flags)
+    has_fragments = program_type == ProgramType.XDP and any(_section(each).startswith(FRAGMENTS) for each in programs)
+    for each in programs:
+        _libbpf.program_set_type(each, program_type)
+        _libbpf.program_set_attach_type(each, 0)
+        if has_fragments:
+            _libbpf.program_set_flags(each, _libbpf.program_flags(each) | HAS_FRAGMENTS)
 
 
 def _section(program: int) -> str:

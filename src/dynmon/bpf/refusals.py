@@ -17,7 +17,7 @@ WORDS = tuple(
             "define it, or include the header that does; a kernel function is declared with __ksym",
         ),
         (r"extern \((?:var|func) ksym\) '(\w+)'.*not found in kernel", "the kernel has no {0!r}", WEAK),
-        (r"extern \(strong\) '(\w+)': not resolved", "the kernel has no {0!r}", WEAK),
+        (r"extern '(\w+)' \(strong\): not resolved", "the kernel has no {0!r}", WEAK),
         (
             r"extern \(func ksym\) '(\w+)': func_proto .* incompatible",
             "the kernel's function {0!r} is declared otherwise in the code",

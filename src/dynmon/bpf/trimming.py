@@ -18,7 +18,7 @@ from dynmon.bpf.elf import HEADER, RELOCATION, SECTION, SHT_REL, SHT_SYMTAB, STB
 from dynmon.bpf.reach import MAPS, variable_at
 
 STRUCT_OPS = b".struct_ops"
-MEANINGLESS = b".ops_struct"
+MEANINGLESS = b"_struct_ops"  # all but its first byte may be the end of another name in the same table
 IGNORED_KIND = 0x6FFF4C03  # SHT_LLVM_ADDRSIG: libbpf skips it without a word
 KIND_OFFSET, SIZE_OFFSET = 4, 32  # of a section's header
 INFORMATION_OFFSET = 4  # of a symbol

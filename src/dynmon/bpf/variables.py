@@ -42,7 +42,7 @@ BOOL = 4  # the encoding of an integer, in the second byte from above
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A global variable; `kind` is the kind of BTF type behind its qualifiers."""
+    """A global variable; `kind` is the kind of BTF type behind its qualifiers; an array's elements have some too."""
 
     section: str
     tags: tuple[str, ...]
@@ -122,12 +122,14 @@ def _sections(types: dict[int, _Type]) -> dict[int, str]:
 
 
 def _variable(types: dict[int, _Type], number: int, section: str, tags: tuple[str, ...]) -> Variable:
-    behind, is_volatile = types.get(types[number].target), False
+    behind, is_volatile, is_array = types.get(types[number].target), False, False
     for _ in range(MOST_WRAPPERS):
-        if behind is None or behind.kind not in WRAPPERS:
+        if behind is None or behind.kind not in (*WRAPPERS, KIND_ARRAY):
             break
         is_volatile |= behind.kind == KIND_VOLATILE
-        behind = types.get(behind.target)
+        is_array |= behind.kind == KIND_ARRAY
+        element = struct.unpack_from("<I", behind.tail)[0] if behind.kind == KIND_ARRAY else behind.target
+        behind = types.get(element)
     kind = behind.kind if behind else 0
     is_bool = behind is not None and kind == KIND_INT and bool(behind.tail[3:] and behind.tail[3] & BOOL)
-    return Variable(section, tags, is_volatile, kind, is_bool)
+    return Variable(section, tags, is_volatile, KIND_ARRAY if is_array else kind, is_bool)

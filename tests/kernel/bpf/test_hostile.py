@@ -1,6 +1,7 @@
 """Damaged objects: whatever they do to libbpf, the process that asked for the load goes on."""
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -8,12 +9,14 @@ from dynmon.bpf import OpenError
 from dynmon.bpf.elf import Elf
 from dynmon.bpf.reach import Code, static_values
 from dynmon.bpf.source_lines import source_lines
+from dynmon.bpf.trimming import trim, without_struct_ops
 from dynmon.bpf.variables import variables_of
 from dynmon.errors import InjectionError
 from tests.kernel.bpf.conftest import request_for
 from tests.kernel.bpf.objects import TC_COUNTER, compile_c
+from tests.kernel.bpf.wild import CHOSEN, MAPS_IN_MAPS, STATIC_TAIL_CALLS, ZOO
 
-MUTANTS = 300
+MUTANTS = 100
 RICH = (
     """
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, __u32); __type(value, __u64); }
@@ -42,35 +45,67 @@ def mutants(raw, seed):
         yield bytes(mutant)
 
 
-@pytest.mark.usefixtures("no_leaks")
-def test_mutated_objects_fail_alone(loader):
-    """Each loads or is refused with a reason; the server is the same afterwards, and loads what is good."""
-    server, outcomes = loader.server_pid, {}
-    for mutant in mutants(compile_c(RICH), 1):
-        try:
-            with loader.load(request_for(mutant, constants={"dynmon_cube_id": 3}, memory_bytes=1 << 24)):
-                outcome = "loaded"
-        except InjectionError as error:
-            outcome = type(error).__name__
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+PLAIN = {
+    "zoo": (ZOO % (CHOSEN % "tc"), {"program": "chosen", "wanted": frozenset({"others"})}),
+    "tail calls": (STATIC_TAIL_CALLS, {"program": "entry", "tail_calls": {"jumps": {0: "one"}}}),
+    "maps in maps": (MAPS_IN_MAPS, {"sizes": {"first": 2}}),
+    "dialect": (RICH, {"constants": {"dynmon_cube_id": 3}}),
+}
 
-    assert MUTANTS == sum(outcomes.values())
-    assert outcomes["loaded"]
+
+@pytest.mark.parametrize("what", PLAIN)
+@pytest.mark.usefixtures("no_leaks")
+def test_mutated_objects_fail_alone(loader, what):
+    """Each loads or is refused with a reason; the server is the same afterwards, and loads what is good."""
+    server, outcomes = loader.server_pid, Counter()
+    source, changes = PLAIN[what]
+    for mutant in mutants(compile_c(source), 1):
+        request = request_for(mutant, memory_bytes=1 << 24, **changes)
+        outcomes[outcome_of(lambda request=request: loader.load(request).close())] += 1
+
+    assert MUTANTS == outcomes.total()
+    assert outcomes["good"]
     assert outcomes["OpenError"]
     assert server == loader.server_pid
     with loader.load(request_for(TC_COUNTER)) as loaded:
         assert -1 == loaded.program.test_run(bytes(60)).verdict
 
 
-def test_our_own_reader_refuses_damage_with_value_error_alone():
+def outcome_of(attempt):
+    try:
+        attempt()
+    except InjectionError as error:
+        return type(error).__name__
+    return "good"
+
+
+@pytest.mark.parametrize("what", PLAIN)
+@pytest.mark.usefixtures("no_leaks")
+def test_mutated_objects_are_inspected_alone(loader, what):
+    """Facts or a reason; the process that answers is another one each time."""
+    server, outcomes = loader.server_pid, Counter()
+    for mutant in mutants(compile_c(PLAIN[what][0]), 3):
+        outcomes[outcome_of(lambda mutant=mutant: loader.inspect(mutant, "ingress"))] += 1
+
+    assert MUTANTS == outcomes.total()
+    assert outcomes["good"]
+    assert outcomes["OpenError"]
+    assert server == loader.server_pid
+
+
+@pytest.mark.parametrize("what", PLAIN)
+def test_our_own_reader_refuses_damage_with_value_error_alone(what):
     """It runs in the loader's child, where any other error would count as its death."""
     refused = 0
-    for mutant in mutants(compile_c(RICH), 2):
+    for mutant in mutants(compile_c(PLAIN[what][0]), 2):
         try:
             elf = Elf.parse(mutant)
             variables_of(elf.section(".BTF").content if elf.section(".BTF") else b"")
-            Code(elf).reached_from(["dynmon_ingress"])
+            code = Code(elf)
+            for each in elf.symbols:
+                code.reached_from([each.name])
             static_values(elf)
+            trim(without_struct_ops(mutant, elf), elf, (), ())
             source_lines(elf, {"tc", ".text"})
         except ValueError:
             refused += 1
