@@ -145,8 +145,8 @@ class HookFull(_AttachRefusal, ConflictError):
 class ModeUnsupported(_AttachRefusal, UnsupportedError):
     """The interface's driver cannot run XDP in the mode that was asked for."""
 
-    def __init__(self, interface: str, mode: str) -> None:
-        super().__init__(interface, "ingress", f"its driver has no XDP in {mode!r} mode", "try XDP_SKB")
+    def __init__(self, interface: str, mode: str, message: str = "", hint: str = "try XDP_SKB") -> None:
+        super().__init__(interface, "ingress", message or f"its driver has no XDP in {mode!r} mode", hint)
         self.mode = mode
 
     def fields(self) -> Mapping[str, Any]:

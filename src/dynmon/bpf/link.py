@@ -22,6 +22,10 @@ from dynmon.netdev import InterfaceNotFound
 TCX_TYPES = {Direction.INGRESS: _syscall.TCX_INGRESS, Direction.EGRESS: _syscall.TCX_EGRESS}
 XDP_MODES = {"skb": _syscall.XDP_SKB_MODE, "drv": _syscall.XDP_DRV_MODE}
 GONE = (errno.ENODEV, errno.ENOLINK)
+PACKETS_TOO_LONG = (
+    "its MTU allows packets longer than a page, which the driver gives to programs for fragments only",
+    'write SEC("xdp.frags"), lower the MTU, or try XDP_SKB',
+)
 
 
 class Link(ABC):
@@ -119,7 +123,7 @@ def attach_xdp(program: Program, interface_index: int, mode: str, *, interface_n
 
     Raises:
         InterfaceBusy: Another program has the place.
-        ModeUnsupported: The driver has no native XDP.
+        ModeUnsupported: The driver has no native XDP, or not for packets as long as the interface takes.
         InterfaceNotFound: There is no such interface, or it went away meanwhile.
     """
     try:
@@ -129,6 +133,8 @@ def attach_xdp(program: Program, interface_index: int, mode: str, *, interface_n
             raise InterfaceBusy(interface_name, xdp_program_id(interface_index)) from error
         if error.errno == errno.EOPNOTSUPP:
             raise ModeUnsupported(interface_name, mode) from error
+        if error.errno == errno.ERANGE:
+            raise ModeUnsupported(interface_name, mode, *PACKETS_TOO_LONG) from error
         if error.errno == errno.EINVAL and not _exists(interface_index):  # XDP, unlike tcx, does not say ENODEV
             raise InterfaceNotFound(interface_name) from error
         raise _attach_error(error, interface_name, Direction.INGRESS) from error

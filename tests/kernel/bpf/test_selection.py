@@ -2,8 +2,7 @@
 
 import pytest
 
-from dynmon.bpf import LoadError, OpenError, ProgramType, VerifierError, attach_xdp
-from dynmon.errors import DynmonError
+from dynmon.bpf import LoadError, ModeUnsupported, OpenError, ProgramType, VerifierError, attach_xdp
 from tests.kernel.bpf.wild import CHOSEN, STATIC_TAIL_CALLS, TAIL_CALLS, ZOO
 from tests.support import run
 
@@ -213,7 +212,7 @@ def test_xdp_frags_keeps_its_flag(load, veth, index):
     without = load(XDP % ("xdp", "xdp"), program="entry", program_type=ProgramType.XDP)
 
     attach_xdp(with_fragments.program, index, "drv", interface_name=veth.host).close()
-    with pytest.raises(DynmonError):
+    with pytest.raises(ModeUnsupported, match="packets longer than a page"):
         attach_xdp(without.program, index, "drv", interface_name=veth.host)
 
 
