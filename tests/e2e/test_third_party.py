@@ -26,7 +26,7 @@ from tests.kernel.third_party.cases import (
     size,
 )
 from tests.kernel.third_party.products import PRODUCTS
-from tests.kernel.third_party.tutorials import TUTORIALS
+from tests.kernel.third_party.tutorials import CLASSIFIERS, TUTORIALS
 from tests.packets import ethernet, ipv4
 from tests.support import needs, run
 
@@ -80,7 +80,7 @@ def samples(client):
     }
 
 
-@pytest.mark.parametrize("case", [*TUTORIALS, *PRODUCTS], ids=str)
+@pytest.mark.parametrize("case", [*TUTORIALS, *CLASSIFIERS, *PRODUCTS], ids=str)
 def test_source_is_injected_unchanged(client, veth, case):
     """C that is written for libbpf loads as it is, and what it counts is read."""
     run_case(client, veth, case, {"code": case.source})
@@ -189,33 +189,34 @@ def test_two_directions_share_maps_that_are_pinned_by_name(client, veth):
     assert shown == seen("egress")
 
 
-def refusal(client, file, **path):
+def refusal(client, file, cube_type="TC"):
     """The answer to an injection that cannot be."""
-    config = {"code": (FOLDER / file).read_text(), **path}
+    config = {"code": (FOLDER / file).read_text()}
     with pytest.raises(ApiError) as caught:
-        client.create(CUBE, {"dataplane-config": {"ingress-path": config}})
-    return caught.value
+        client.create(CUBE, {"type": cube_type, "dataplane-config": {"ingress-path": config}})
+    assert 400 <= caught.value.status < 500
+    return caught.value.problem
 
 
 def test_several_programs_that_fit_are_listed(client):
     """Where more than one program could be meant, the answer names them."""
-    error = refusal(client, "flow_exporter.c")
+    problem = refusal(client, "flow_exporter.c")
 
-    assert 400 <= error.status < 500
-    assert "ingress_flow_parse" in error.detail
-    assert "tcx_ingress_flow_parse" in error.detail
+    assert "ingress_flow_parse (tc_ingress), tcx_ingress_flow_parse (tcx_ingress)" in problem["detail"]
+    assert '"program"' in problem["hint"]
 
 
 def test_a_table_without_a_size_asks_for_one(client):
     """max_entries 0 in the source needs map-sizes, and the answer says so."""
-    error = refusal(client, "syn_limit.c", **{"program-type": "tc"})
+    problem = refusal(client, "syn_limit.c", "XDP_SKB")
 
-    assert 400 <= error.status < 500
+    assert "windows" in problem["detail"]
+    assert "map-sizes" in problem["hint"]
 
 
 def test_legacy_maps_are_refused_with_a_way_out(client):
     """Maps in a section "maps" are from before BTF; the answer says what to write instead."""
-    error = refusal(client, "legacy_maps.c")
+    problem = refusal(client, "legacy_maps.c")
 
-    assert 400 <= error.status < 500
-    assert ".maps" in str(error.problem)
+    assert "legacy" in problem["detail"]
+    assert 'SEC(".maps")' in problem["hint"]

@@ -185,13 +185,11 @@ FLOW_EXPORTERS = [
 LISTED = [ethernet(ipv4(udp(), source="10.66.0.5")), ethernet(ipv4(udp(), source="10.66.0.6"))]
 LISTED6 = [ethernet(ipv6(udp(), source="fd66::1"))]
 PREFIX6 = list(ipaddress.ip_address("fd66::").packed)
-FILTER_COUNTS = {0: 3 + 1 + 1, 1: 2, 2: 1, 3: 2}
+FILTER_COUNTS = {"REASON_PASSED": 3 + 1 + 1, "REASON_BLACKLIST_V4": 2, "REASON_BLACKLIST_V6": 1, "REASON_RATE": 2}
 DROPPER = Case(
     "ddos_dropper.c",
     {
-        "verdicts": of_map(
-            "verdict_cnt", FILTER_COUNTS, over_cpus, samples={str(key): count for key, count in FILTER_COUNTS.items()}
-        ),
+        "verdicts": of_map("verdict_cnt", FILTER_COUNTS, over_cpus, samples={"0": 5, "1": 2, "2": 1, "3": 2}),
         "buckets": of_map("buckets", {number(p.IPV4_A): (0, 2)}, only("tokens", "dropped")),
         "listed": of_map("blacklist_v4", {(24, (10, 66, 0, 0)): 2, (8, (99, 0, 0, 0)): 0}, by_key),
         "listed6": of_map("blacklist_v6", [1], lambda read: [entry["value"] for entry in read]),
