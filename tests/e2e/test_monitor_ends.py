@@ -182,7 +182,7 @@ def test_a_script_that_ends_by_itself(state_root, veth, kind, text, status):
     assert before == attached(veth.host)
 
 
-@pytest.mark.parametrize("kind", ["tcx", "xdp"])
+@pytest.mark.parametrize("kind", HOOKS)
 def test_a_forked_child_keeps_nothing_attached(state_root, veth, kind):
     """It neither ends its parent's monitor when it closes it, nor keeps it when the parent is killed."""
     before = attached(veth.host)

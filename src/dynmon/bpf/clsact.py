@@ -10,6 +10,7 @@ removes them when the daemon is killed.
 from __future__ import annotations
 
 import errno
+import os
 import threading
 
 from dynmon.bpf import clsact_filter
@@ -29,6 +30,15 @@ ATTEMPTS = 32
 
 _lock = threading.Lock()
 _guard = Guard()
+
+
+def _after_fork() -> None:
+    """The filters are the parent's; a copy of the guard's socket here would keep the guard waiting."""
+    global _lock, _guard
+    _lock, _guard = threading.Lock(), Guard()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class ClsactLink(Link):
@@ -70,6 +80,9 @@ class ClsactLink(Link):
                 _remove_qdisc(place.interface_index)
             except OSError as error:
                 raise KernelError(f"detach from {self._interface_name!r}", error) from error
+
+    def abandon(self) -> None:
+        self._place = None
 
 
 def attach_clsact(

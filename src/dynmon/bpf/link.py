@@ -46,6 +46,10 @@ class Link(ABC):
     def close(self) -> None:
         """Detach; twice is harmless, and so is an interface that went away."""
 
+    @abstractmethod
+    def abandon(self) -> None:
+        """In a forked child: let go of the copy of the attachment, which is the parent's."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -85,6 +89,11 @@ class BpfLink(Link):
             if error.errno not in GONE:
                 raise KernelError(f"detach from {self.interface_name!r}", error) from error
         finally:
+            os.close(fd)
+
+    def abandon(self) -> None:
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
             os.close(fd)
 
 

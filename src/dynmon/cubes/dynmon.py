@@ -211,11 +211,21 @@ class DynmonCube:
         Raises:
             MetricNotFound: The path has no metric called `name`.
         """
+        with self.metric(direction, name) as metric:
+            return read(metric, drain=drain)
+
+    @contextmanager
+    def metric(self, direction: Direction, name: str) -> Iterator[BoundMetric]:
+        """A metric with its map, which nobody closes meanwhile.
+
+        Raises:
+            MetricNotFound: The path has no metric called `name`.
+        """
         with self._state:
-            for metric in self._metrics[direction]:
-                if metric.config.name == name:
-                    return read(metric, drain=drain)
-        raise MetricNotFound(self.name, direction, name, self.metric_names(direction))
+            found = next((each for each in self._metrics[direction] if each.config.name == name), None)
+            if found is None:
+                raise MetricNotFound(self.name, direction, name, self.metric_names(direction))
+            yield found
 
     def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> str:
         """The cube's own exposition, with the user's labels alone; `drain` is for what cannot be read otherwise."""
@@ -242,6 +252,13 @@ class DynmonCube:
             self._dataplane.close()
             if self._pins:
                 self._pins.keep_only(())
+
+    def abandon(self) -> None:
+        """In a forked child: close its copies of all descriptors. Nothing is detached: the parent's cube runs on.
+
+        No lock is taken: a thread that held one is not in the child, and will not give it back.
+        """
+        self._dataplane.abandon()
 
     def _placement(self, direction: Direction, level: LogLevel) -> Placement:
         return Placement(self.cube_id, direction, self.type.hook(direction), level)

@@ -25,7 +25,8 @@ class CubeRegistry:
         self._foundry = foundry
         self._pins = pins
         self._ids = itertools.count(1)
-        self._lock = threading.Lock()
+        # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
+        self._lock = threading.RLock()
         self._cubes: dict[str, DynmonCube] = {}
         self._reserved: set[str] = set()
         # By ifindex: an interface may be renamed while cubes are attached to it.

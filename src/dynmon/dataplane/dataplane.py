@@ -123,6 +123,13 @@ class Dataplane:
             path.close()
         self._paths.clear()
 
+    def abandon(self) -> None:
+        """In a forked child: close its copies of the descriptors, detach nothing."""
+        for link in self._attachment.links.values() if self._attachment else ():
+            link.abandon()
+        for path in self._paths.values():
+            path.close()
+
     def _run_on_interface(
         self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack
     ) -> None:

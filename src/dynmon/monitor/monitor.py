@@ -15,11 +15,11 @@ from typing import Any, Self, Unpack
 from dynmon.cubes import DynmonCube
 from dynmon.errors import ConflictError, InvalidInputError
 from dynmon.metrics import ExpositionFormat
+from dynmon.metrics.readings import entries_of
 from dynmon.models import AttachRequest, CubeType, DataplaneConfig, Direction, LogLevel, validate_document
 from dynmon.monitor.documents import Code, CodeOptions, Metrics, cube_document, dataplane_document
 from dynmon.monitor.frames import data_frame
-from dynmon.monitor.inside import forget, read_rows
-from dynmon.monitor.tables import Column
+from dynmon.monitor.tables import Column, table
 from dynmon.monitor.workshop import Workshop
 
 NOT_IN_A_NAME = re.compile(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.-]")
@@ -185,7 +185,10 @@ class Monitor:
             KernelError: The kernel refused the read.
         """
         cube = self.cube
-        return read_rows(cube, self._place(cube, name, direction), name)
+        with cube.metric(self._place(cube, name, direction), name) as metric:
+            entries = entries_of(metric, drain=True)
+            assert entries is not None, "a read that may drain always gives entries"
+            return table(metric, entries)
 
     def to_dataframe(self, name: str, direction: str | None = None) -> Any:
         """A metric as a pandas DataFrame, or a polars one; its columns are ``key.src``, ``value.packets`` and so on.
@@ -229,7 +232,7 @@ class Monitor:
         if self._end is not None:
             self._end.detach()
         if cube:
-            forget(cube)
+            cube.abandon()
 
 
 def _direction(word: str) -> Direction:
