@@ -153,9 +153,12 @@ class Sandbox:
         if not self._bubblewrap:
             return []
         binds = [argument for path in self._readable() for argument in ("--ro-bind", str(path), str(path))]
+        # Without /proc the dynamic loader does not know where a program lies that looks for libraries beside itself.
+        libraries = ":".join(dict.fromkeys(str(path.parent) for path in self._toolchain.libraries))
         return [
             shutil.which("bwrap") or "bwrap",
-            *("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"),
+            *("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+            *("--clearenv", "--setenv", "LD_LIBRARY_PATH", libraries),
             *("--uid", "65534", "--gid", "65534"),
             *binds,
             *("--chdir", str(self._folder), "--"),
