@@ -15,7 +15,7 @@ from typing import Any
 
 Number = int | float
 
-EXPECTATION = re.compile(r"(?P<name>[^\s={\[]+)(?P<labels>\{.*\})?(?:\[(?P<key>.*)\])?=(?P<value>[^=]+)", re.DOTALL)
+EXPECTATION = re.compile(r"(?P<name>[^\s={\[]+)(?P<labels>\{.*\})?(?:\[(?P<key>.*)\])?\s*=(?P<value>[^=]+)", re.DOTALL)
 LABEL = re.compile(r'\s*(\w+)\s*=\s*"((?:[^"\\]|\\.)*)"\s*')
 SAMPLE = re.compile(r'(?P<name>[^\s{#]+)(?P<labels>\{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\})? (?P<value>\S+)')
 ESCAPE = re.compile(r"\\(.)")
@@ -54,7 +54,7 @@ def parse_expectation(text: str) -> Expectation:
     if match is None or value is None:
         raise ValueError(f'{text!r} must be written NAME=N, NAME{{label="x"}}=N or MAP[KEY]=N')
     labels = _labels(match["labels"]) if match["labels"] else {}
-    return Expectation(text.rpartition("=")[0], match["name"], labels, match["key"], value)
+    return Expectation(text.rpartition("=")[0].strip(), match["name"], labels, match["key"], value)
 
 
 def misses(report: Mapping[str, Any], expectations: Sequence[Expectation]) -> Iterator[str]:
@@ -67,7 +67,7 @@ def misses(report: Mapping[str, Any], expectations: Sequence[Expectation]) -> It
         elif len(found) > 1:
             yield f"{start}, but that is {len(found)} things; say which: {_listed(found)}"
         elif found[0].value != expectation.value:
-            yield f"{start}, got {_shown(found[0].value)}"
+            yield f"{start}, got {found[0].value}"
 
 
 def _candidates(report: Mapping[str, Any], expectation: Expectation) -> list[Found]:
@@ -102,9 +102,8 @@ def _readings(report: Mapping[str, Any]) -> Iterator[Found]:
     """Metrics that are one number."""
     for reading in report["metrics"]:
         value = reading["value"]
-        if isinstance(value, list) and len(value) == 1:
-            [value] = value
-        if (number := _summed(value)) is not None:
+        entries = value if isinstance(value, list) else [value]
+        if len(entries) == 1 and (number := _entry_number(entries[0])) is not None:
             yield Found(reading["name"], reading["name"], {}, number)
 
 
@@ -113,21 +112,22 @@ def _entries(report: Mapping[str, Any], name: str) -> Iterator[Found]:
         if one["name"] != name:
             continue
         for index, entry in enumerate(one["entries"]):
-            has_key = isinstance(entry, dict) and set(entry) == {"key", "value"}
-            key = json.dumps(entry["key"] if has_key else index)
-            number = _summed(entry["value"] if has_key else entry)
-            if number is not None:
+            key = json.dumps(entry["key"] if _has_key(entry) else index)
+            if (number := _entry_number(entry)) is not None:
                 yield Found(f"{name}[{key}]", name, {"key": _spaceless(key)}, number)
 
 
-def _summed(value: Any) -> Number | None:
-    """A number, or the sum of what each CPU counted."""
-    if isinstance(value, bool) or not isinstance(value, int | float | list):
+def _has_key(entry: Any) -> bool:
+    return isinstance(entry, dict) and set(entry) == {"key", "value"}
+
+
+def _entry_number(entry: Any) -> Number | None:
+    """The number that an entry holds, or the sum of what each CPU counted."""
+    value = entry["value"] if _has_key(entry) else entry
+    values = value if isinstance(value, list) and _has_key(entry) else [value]
+    if any(isinstance(each, bool) or not isinstance(each, int | float) for each in values):
         return None
-    if not isinstance(value, list):
-        return value
-    numbers = [each for each in value if isinstance(each, int | float)]
-    return sum(numbers) if value and len(numbers) == len(value) else None
+    return sum(values)
 
 
 def _labels(text: str) -> dict[str, str]:
@@ -158,10 +158,6 @@ def _spaceless(key: str) -> str:
         return json.dumps(json.loads(key), sort_keys=True)
     except ValueError:
         return json.dumps(key)
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value)
 
 
 def _listed(found: Sequence[Found]) -> str:

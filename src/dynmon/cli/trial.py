@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from dynmon.cli.expectations import misses, parse_expectation
 from dynmon.cli.pack import (
@@ -18,7 +18,6 @@ from dynmon.cli.pack import (
     pack,
     parse_metric,
     parse_text,
-    read_bytes,
     read_metrics,
     read_text,
     resolve_code_files,
@@ -140,7 +139,12 @@ def _parse_constant(text: str) -> tuple[str, Any]:
 def _run_test(options: argparse.Namespace) -> int:
     from dynmon.cli.trial_text import report_text
 
-    report = _rehearsed(options, read_bytes(options.capture))
+    try:
+        capture = options.capture.open("rb", buffering=0)
+    except OSError as error:
+        raise PackError(f"cannot read {options.capture}: {error.strerror}") from error
+    with capture:
+        report = _rehearsed(options, capture)
     if report is None:
         return 1
     if options.json:
@@ -168,7 +172,7 @@ def _run_explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rehearsed(options: argparse.Namespace, capture: bytes | None) -> dict[str, Any] | None:
+def _rehearsed(options: argparse.Namespace, capture: BinaryIO | None) -> dict[str, Any] | None:
     """The report, None where the code was refused, which has been said then."""
     from dynmon.models import CubeType, DataplaneConfig, Direction, LogLevel, validate_document
     from dynmon.trial import Rehearsal, rehearse, workbench

@@ -15,7 +15,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from dynmon.errors import InvalidInputError
 from dynmon.trial.link_types import FRAMERS, Framer, link_type_name
@@ -67,15 +67,17 @@ class Packet:
         return len(self.frame) < self.wire_length
 
 
-def packets(capture: bytes) -> Iterator[Packet]:
-    """The packets of a pcap or pcapng file, one after the other.
+def packets(capture: bytes | BinaryIO) -> Iterator[Packet]:
+    """The packets of a pcap or pcapng file, one after the other, read as far as they are asked for.
 
     Raises:
         CaptureError: It is neither, it is damaged, or its packets are of a kind that cannot be made Ethernet frames.
             Packets before the damage have been given by then.
     """
-    raw: Any = io.BytesIO(capture)
-    stream = _Stream(gzip.GzipFile(fileobj=raw) if capture.startswith(GZIP_MAGIC) else raw)
+    raw: Any = io.BytesIO(capture) if isinstance(capture, bytes) else capture
+    peekable = io.BufferedReader(raw)
+    is_packed = peekable.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
+    stream = _Stream(gzip.GzipFile(fileobj=peekable) if is_packed else peekable)
     magic = stream.up_to(4)
     if magic == SECTION_MAGIC:
         yield from _PcapNg(stream).packets()
@@ -99,8 +101,10 @@ class _Stream:
         """The next `size` bytes, or those that are left."""
         try:
             found: bytes = self._source.read(size)
-        except (OSError, EOFError, zlib.error) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise CaptureError(f"it is not valid gzip after byte {self.offset}: {error}", self.offset) from error
+        except OSError as error:
+            raise CaptureError(f"reading fails after byte {self.offset}: {error.strerror}", self.offset) from error
         self.offset += len(found)
         return found
 

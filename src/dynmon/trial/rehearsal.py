@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Rehearsal:
     cube_id: int = 0
     cube_name: str = ""
     offers: Mapping[Direction, Mapping[str, int]] = field(default_factory=dict)
-    capture: bytes | None = None
+    capture: bytes | BinaryIO | None = None
     direction: Direction | None = None
     limits: ReplayLimits = field(default_factory=ReplayLimits)
 

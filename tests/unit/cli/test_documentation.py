@@ -11,6 +11,8 @@ COMMANDS = {
     "polycubectl": ["-c", "from dynmon.cli.polycubectl import main; main(['--help'])"],
     "dynmon": ["-c", "import sys; sys.argv[0] = 'dynmon'; from dynmon.cli.dynmon import main; main(['--help'])"],
     "dynmon pack": ["-c", "from dynmon.cli.dynmon import main; main(['pack', '--help'])"],
+    "dynmon explain": ["-c", "from dynmon.cli.dynmon import main; main(['explain', '--help'])"],
+    "dynmon test": ["-c", "from dynmon.cli.dynmon import main; main(['test', '--help'])"],
     "injector": ["tools/dynmon_injector.py", "--help"],
     "extractor": ["tools/dynmon_extractor.py", "--help"],
 }
