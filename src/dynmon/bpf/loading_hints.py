@@ -1,25 +1,34 @@
-"""What to do about an object that libbpf cannot open, or whose maps the kernel will not make."""
+"""What to do about an object that cannot be opened or loaded, where libbpf's own words do not say it."""
 
 from __future__ import annotations
 
 import re
 
+from dynmon.bpf.names import header_of, hint_for_function
+
+UNDEFINED_FUNCTION = re.compile(r"function '(\w+)' is declared but not defined")
 HINTS = tuple(
     (re.compile(pattern), hint)
     for pattern, hint in (
         (
-            r"legacy map definitions|SEC\(\"maps\"\)|section 'maps'",
-            "declare it as libbpf 1.0 wants it: struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1024); "
-            '__type(key, __u32); __type(value, __u64); } NAME SEC(".maps")',
+            r"reference to undefined table",
+            "inject the code that declares it first: BPF_TABLE_PUBLIC in any cube, or BPF_TABLE_SHARED in this cube's "
+            "other path",
         ),
         (
-            r"BTF is required|\.BTF.* (?:missing|not found)|no BTF",
-            "compile with -g, which writes the types (BTF) into the object",
+            r"map not found: .* should be pinned",
+            "whoever pins the map has to run first, on a BPF filesystem seen by the daemon",
         ),
+        (r"no answer in \d+ seconds", "make the code smaller: the kernel checks each way through it"),
+        (r"the process that loads it died", "the object is damaged, or is none of BPF's: compile it again"),
+        (r"ELF|\.BTF|damaged", "compile it again with clang -target bpf -O2 -g -c, and send the object as it is"),
     )
 )
 
 
-def loading_hint(said: str) -> str:
-    """What to do about what libbpf or the kernel `said`; "" where nothing is known."""
-    return next((hint for pattern, hint in HINTS if pattern.search(said)), "")
+def loading_hint(message: str) -> str:
+    """What to do about a refusal; "" where nothing is known."""
+    if missing := UNDEFINED_FUNCTION.search(message):
+        header = header_of(missing[1])
+        return f"names like this come from #include <{header}>" if header else hint_for_function(missing[1])
+    return next((hint for pattern, hint in HINTS if pattern.search(message)), "")

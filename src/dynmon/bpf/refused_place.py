@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 
 from dynmon.bpf.source_text import USER_FILE, SourceText, base_name
 
-INSTRUCTION = re.compile(r"^(\d+): \([0-9a-f]{2}\) (.*)")
+# libbpf puts the name of a relocation that this kernel cannot have in the place of its instruction.
+INSTRUCTION = re.compile(r"^(\d+): (?:\([0-9a-f]{2}\) |(?=<invalid ))(.*)")
 SOURCE = re.compile(r"^;(?P<text>.*?)(?: @ (?P<file>[^@]*):(?P<line>\d+))?$")
 JUMP = re.compile(r"^from (\d+) to (\d+)")
 NAMED_INSTRUCTION = re.compile(r"\binsn (\d+)")

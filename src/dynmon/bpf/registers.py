@@ -20,6 +20,7 @@ STEP = re.compile(
     r"^(?P<number>\d+): \([0-9a-f]{2}\) (?P<text>.*?)\s*(?:; (?P<states>(?:frame\d+: )?\s*(?:R\d|fp-).*))?$"
 )
 WHOLE_STATE = re.compile(r"^(?:from \d+ to \d+(?: \(speculative execution\))?|\d+): (?P<states>(?:frame\d+: )?R\d.*)$")
+UNMADE = re.compile(r"^\d+: <invalid ")
 FRAME = re.compile(r"frame(\d+): ")
 REGISTER = re.compile(r"\bR(\d+)(?:_\w+)?=(.*?)(?=\s+(?:R\d+(?:_\w+)?=|fp-?\d+(?:_\w+)?=|refs=|cb\b)|$)")
 NAMED = re.compile(r"\bR(\d+)\b")
@@ -85,6 +86,8 @@ def last_stop(lines: Sequence[str]) -> Stop:
             frame = _frame_of(whole["states"])
             frames[frame] = dict(_values(whole["states"]))
             is_open = False
+        elif UNMADE.match(line):
+            text, is_open = "", False
         elif step := STEP.match(line):
             if is_open:
                 _forget_written(frames[frame], text)

@@ -227,7 +227,12 @@ RULES = (
         "write a loop with a constant bound in place of the recursion, or mark functions static __always_inline",
     ),
     _rule(
-        r"invalid func unknown#195896080|call unknown#195896080|unknown opcode .*CO-RE|invalid CO-RE relocation",
+        r"CO-RE relocation <\w+> \[\d+\] (?P<what>(?:struct|union|enum) [\w.]+)",
+        "this kernel has no {what}, which the code reads",
+        "ask first with if (bpf_core_field_exists(p->field)), or compile against the vmlinux.h of this kernel",
+    ),
+    _rule(
+        r"invalid func unknown#195896080|call unknown#195896080",
         "the code reads a field or type of the kernel that this kernel does not have (libbpf left a call that cannot "
         "be "
         "made in its place)",

@@ -58,6 +58,13 @@ SENTENCES = (
         "a function that is not inlined returns a struct, or takes a variable number of arguments",
     ),
     (re.compile(r"Cannot select: .* = sdiv|unsupported signed division"), "signed division is not supported"),
+    (re.compile(r"Looks like the BPF stack limit"), "more than 512 bytes of stack are used here"),
+    (re.compile(r"[Uu]nsupported dynamic stack allocation"), "the size of a variable on the stack is not constant"),
+    (
+        re.compile(r"(?:implicit declaration of|call to undeclared)(?: library)? function ('\w+')"),
+        r"function \1 is not declared",
+    ),
+    (re.compile(r"implicitly declaring library function ('\w+')"), r"function \1 is not declared"),
 )
 # The driver's own closing words: there were errors, or nobody listens any more.
 NOISE = re.compile(r"clang frontend command failed|linker command failed|IO failure on output stream")

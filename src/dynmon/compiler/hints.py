@@ -5,58 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# Which header has it, for the names that code about packets uses most.
-HEADERS = (
-    ("linux/if_ether.h", r"ETH_(?:P_\w+|ALEN|HLEN|ZLEN|FRAME_LEN|DATA_LEN)|ethhdr"),
-    ("linux/ip.h", r"iphdr|IP_(?:CE|DF|MF|OFFSET)|IPVERSION|IPTOS_\w+"),
-    ("linux/ipv6.h", r"ipv6hdr|ipv6_opt_hdr|frag_hdr|ipv6_rt_hdr"),
-    ("linux/in.h", r"IPPROTO_(?!ICMPV6|ROUTING|FRAGMENT|HOPOPTS|NONE|DSTOPTS|MH)\w+|in_addr|sockaddr_in|INADDR_\w+"),
-    ("linux/in6.h", r"in6_addr|sockaddr_in6|IPPROTO_(?:ICMPV6|ROUTING|FRAGMENT|HOPOPTS|NONE|DSTOPTS|MH)"),
-    ("linux/tcp.h", r"tcphdr|TCP_FLAG_\w+"),
-    ("linux/udp.h", r"udphdr"),
-    ("linux/icmpv6.h", r"icmp6hdr|icmp6_filter|ICMPV6_\w+"),
-    ("linux/icmp.h", r"icmphdr|ICMP_\w+"),
-    ("linux/if_arp.h", r"arphdr|ARPOP_\w+|ARPHRD_\w+"),
-    ("linux/if_vlan.h", r"vlan_(?:hdr|ethhdr)|VLAN_(?:VID|PRIO|CFI)_\w+"),
-    ("linux/igmp.h", r"igmphdr|igmpv3_\w+"),
-    ("linux/sctp.h", r"sctphdr"),
-    ("linux/if_packet.h", r"PACKET_(?:HOST|BROADCAST|MULTICAST|OTHERHOST|OUTGOING)"),
-    ("linux/pkt_cls.h", r"TC_ACT_\w+"),
-    ("linux/errno.h", r"E(?:INVAL|NOENT|EXIST|NOMEM|PERM|AGAIN|BUSY|2BIG)"),
-    (
-        "linux/bpf.h",
-        r"__sk_buff|xdp_md|XDP_\w+|BPF_(?:MAP_TYPE|F|ANY|NOEXIST|EXIST)\w*|bpf_\w*(?:lock|timer|tuple|tunnel_key)",
-    ),
-    ("bpf/bpf_endian.h", r"bpf_(?:hton|ntoh)\w+|bpf_(?:cpu_to_|be\d+_to_)\w+|hton[sl]|ntoh[sl]"),
-    ("bpf/bpf_core_read.h", r"BPF_CORE_\w+|bpf_core_\w+"),
-    ("bpf/bpf_tracing.h", r"BPF_PROG|PT_REGS_\w+"),
-    ("bpf/bpf_helpers.h", r"SEC|__uint|__type|__array|__always_inline|__noinline|barrier_var|bpf_(?!xdp_md)\w+"),
-    ("stdbool.h", r"bool|true|false"),
-    ("stddef.h", r"NULL|offsetof|size_t"),
-    ("stdint.h", r"u?int(?:8|16|32|64)_t|UINT\d+_MAX"),
-    ("vmlinux.h or linux/types.h", r"__(?:u|s|be|le)(?:8|16|32|64)|__sum16"),
-)
-HEADER_OF = tuple((name, re.compile(words)) for name, words in HEADERS)
+from dynmon.bpf.names import header_of, hint_for_function
+
 KERNEL_TYPES = re.compile(r"[us](?:8|16|32|64)$")
 # What clang says of a name or a struct that it has not seen.
 UNKNOWN = re.compile(
-    r"(?:undeclared identifier|implicit declaration of function|call to undeclared function|unknown type name"
-    r"|incomplete (?:definition of )?type|invalid use of undefined type) '(?:struct )?(?P<name>\w+)'"
+    r"(?:undeclared identifier|unknown type name"
+    r"|incomplete (?:definition of )?type|invalid use of undefined type|^function) '(?:struct )?(?P<name>\w+)'"
+    r"(?! has)"
 )
-LOG = 'say it with pcn_log(ctx, LOG_INFO, "%d", n) in the dialect, with bpf_printk("%d", n) in libbpf C'
 NOT_INLINED = "mark the function static __always_inline, or give it a pointer to a struct"
 HINTS = tuple(
     (re.compile(pattern), hint)
     for pattern, hint in (
-        (r"'(?:printf|puts|fprintf|printk|perror)'", LOG),
-        (
-            r"'(?:malloc|calloc|realloc|free|alloca)'",
-            "there is no heap: keep things in a map, large ones in a per-CPU array with one entry",
-        ),
-        (
-            r"'(?:strlen|strcpy|strcat|sprintf|snprintf|atoi|strtol)'",
-            "write a loop with a constant bound; strings are bytes",
-        ),
         (
             r"handle_rx is not defined",
             'or leave handle_rx out and write libbpf C, with a program in SEC("tc") or SEC("xdp")',
@@ -89,7 +50,7 @@ HINTS = tuple(
             "give the loop a constant bound, or leave the pragma out: Linux 5.3 and later verify loops as they are",
         ),
         (
-            r"stack limit|stack frame size|dynamic stack alloc",
+            r"bytes of stack|stack frame size|variable on the stack",
             "there are 512 bytes of stack, in constant sizes: move what is large into BPF_PERCPU_ARRAY(SCRATCH, struct "
             "big, 1)",
         ),
@@ -157,9 +118,11 @@ def hint_for(message: str, source_line: str, files: Sequence[str] = ()) -> str:
 
 
 def _hint_for_name(name: str, source_line: str) -> str:
+    if missing := hint_for_function(name):
+        return missing
     if re.search(rf"\b{name}\s*\.\s*\w+\s*\(", source_line):
         return f"declare the map above: BPF_HASH({name}, key type, value type, entries);"
     if KERNEL_TYPES.match(name):
         return f"write __{name}, which linux/types.h has; {name} is the dialect's word"
-    header = next((header for header, names in HEADER_OF if names.fullmatch(name)), None)
+    header = header_of(name)
     return f"names like this come from #include <{header}>" if header else ""

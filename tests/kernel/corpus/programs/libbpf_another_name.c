@@ -1,0 +1,18 @@
+/*
+ * stage: open
+ * says: it has no program called 'counter'; it has: count \(tc\)
+ * hint: "program" is the name of the C function, not of its section
+ * path: {"program": "counter"}
+ */
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+SEC("tc")
+int count(struct __sk_buff *skb)
+{
+	return TC_ACT_OK;
+}
+
+char LICENSE[] SEC("license") = "GPL";
