@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dynmon.client import ApiError
 from tests import packets as p
+from tests.kernel.third_party.appliances import APPLIANCES
 from tests.kernel.third_party.cases import (
     FOLDER,
     MIXED,
@@ -80,7 +81,7 @@ def samples(client):
     }
 
 
-@pytest.mark.parametrize("case", [*TUTORIALS, *CLASSIFIERS, *PRODUCTS], ids=str)
+@pytest.mark.parametrize("case", [*TUTORIALS, *CLASSIFIERS, *APPLIANCES, *PRODUCTS], ids=str)
 def test_source_is_injected_unchanged(client, veth, case):
     """C that is written for libbpf loads as it is, and what it counts is read."""
     run_case(client, veth, case, {"code": case.source})
