@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from dynmon.bpf import _libbpf
+from dynmon.bpf.btf_repair import repaired
 from dynmon.bpf.elf import STB_WEAK, Elf
 from dynmon.bpf.kconfig import kconfig_text
 from dynmon.bpf.legacy import refuse_legacy_maps
 from dynmon.bpf.reach import MAPS, Code, static_values
 from dynmon.bpf.refusals import Refusal, refusal_of
-from dynmon.bpf.trimming import trim, without_struct_ops
+from dynmon.bpf.trimming import trim, with_btf, without_struct_ops
 from dynmon.bpf.variables import Variable, variables_of
 
 
@@ -42,8 +43,9 @@ class Parsed:
             section = elf.section(".BTF")
             if section is None and elf.section(MAPS) is not None:
                 raise Refusal("open", "it has maps but no BTF, which describes them", "compile it with -g")
-            btf = section.content if section else b""
-            return cls(without_struct_ops(raw, elf), elf, Code(elf), btf, variables_of(btf), static_values(elf))
+            btf = repaired(section.content, elf) if section else b""
+            raw = without_struct_ops(with_btf(raw, elf, btf), elf)
+            return cls(raw, elf, Code(elf), btf, variables_of(btf), static_values(elf))
         except ValueError as error:
             raise Refusal("open", str(error)) from error
 

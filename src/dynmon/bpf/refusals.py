@@ -28,6 +28,7 @@ WORDS = tuple(
             "program {0!r} is static",
             "a program with a SEC() of its own must not be static",
         ),
+        (r"map '(\w+)': unsupported map linkage static", "map {0!r} is static", "libbpf knows global maps only"),
         (
             r"bad map relo against '([^']*)' in section '([^']*)'",
             "map {0!r} is in section {1!r}, where libbpf does not look for maps",

@@ -6,6 +6,7 @@ loaded, is the end. The object's bytes are changed in their places, so that noth
 
 - Externs that only other programs use become weak: they may be missing.
 - Initial values of prog arrays that our program does not use are no longer mentioned.
+- BTF that was put right may be shorter.
 - ``.struct_ops`` gets a name that means nothing to libbpf, in the ELF and in the BTF.
 """
 
@@ -19,18 +20,30 @@ from dynmon.bpf.reach import MAPS, variable_at
 
 STRUCT_OPS = b".struct_ops"
 MEANINGLESS = b"_struct_ops"  # all but its first byte may be the end of another name in the same table
+BTF = ".BTF"
 IGNORED_KIND = 0x6FFF4C03  # SHT_LLVM_ADDRSIG: libbpf skips it without a word
 KIND_OFFSET, SIZE_OFFSET = 4, 32  # of a section's header
 INFORMATION_OFFSET = 4  # of a symbol
+
+
+def with_btf(raw: bytes, elf: Elf, btf: bytes) -> bytes:
+    """The object with this BTF, which is no longer than its own."""
+    changed = bytearray(raw)
+    number = next((index for index, each in enumerate(elf.sections) if each.name == BTF), None)
+    if number is not None and btf != elf.sections[number].content:
+        _shorten(changed, elf, number, btf)
+    return bytes(changed)
 
 
 def without_struct_ops(raw: bytes, elf: Elf) -> bytes:
     """The object with its struct_ops out of libbpf's sight."""
     changed = raw
     for each in elf.sections:
-        if STRUCT_OPS in each.content and (each.name == ".BTF" or each.kind not in (SHT_REL, SHT_SYMTAB)):
+        if STRUCT_OPS in each.content and (each.name == BTF or each.kind not in (SHT_REL, SHT_SYMTAB)):
             end = each.offset + len(each.content)
-            changed = changed[: each.offset] + each.content.replace(STRUCT_OPS, MEANINGLESS) + changed[end:]
+            changed = (
+                changed[: each.offset] + changed[each.offset : end].replace(STRUCT_OPS, MEANINGLESS) + changed[end:]
+            )
     return changed
 
 
@@ -55,7 +68,6 @@ def _weaken(changed: bytearray, elf: Elf, externs: Collection[str]) -> None:
 
 def _empty(changed: bytearray, elf: Elf, arrays: Collection[str]) -> None:
     home = next((index for index, each in enumerate(elf.sections) if each.name == MAPS), None)
-    headers = HEADER.unpack_from(changed)[6]
     for number, each in enumerate(elf.sections):
         if each.kind != SHT_REL or each.about != home:
             continue
@@ -65,12 +77,17 @@ def _empty(changed: bytearray, elf: Elf, arrays: Collection[str]) -> None:
             for offset, information in RELOCATION.iter_unpack(each.content[:usable])
             if not _is_program(elf, information >> 32) or variable_at(elf, each.about, offset) in arrays
         ]
-        content = b"".join(RELOCATION.pack(*pair) for pair in kept)
-        changed[each.offset : each.offset + len(content)] = content
-        header = headers + number * SECTION.size
-        struct.pack_into("<Q", changed, header + SIZE_OFFSET, len(content))
-        if not kept:
-            struct.pack_into("<I", changed, header + KIND_OFFSET, IGNORED_KIND)
+        _shorten(changed, elf, number, b"".join(RELOCATION.pack(*pair) for pair in kept))
+
+
+def _shorten(changed: bytearray, elf: Elf, number: int, content: bytes) -> None:
+    """Give a section less content than it has; one without any is no longer looked at."""
+    header = HEADER.unpack_from(changed)[6] + number * SECTION.size
+    offset = elf.sections[number].offset
+    changed[offset : offset + len(content)] = content
+    struct.pack_into("<Q", changed, header + SIZE_OFFSET, len(content))
+    if not content:
+        struct.pack_into("<I", changed, header + KIND_OFFSET, IGNORED_KIND)
 
 
 def _is_program(elf: Elf, symbol: int) -> bool:

@@ -96,6 +96,14 @@ def test_a_program_that_is_static_is_told_so(load):
     assert "must not be static" in caught.value.hint
 
 
+def test_a_map_that_is_static_is_told_so(load):
+    """The word is all that has to go."""
+    static = "static struct { __uint(type, BPF_MAP_TYPE_QUEUE); __uint(max_entries, 1); __uint(value_size, 4); }"
+    program = 'SEC("tc") int dynmon_ingress(void *ctx) { return bpf_map_pop_elem(&values, &(int){0}); }'
+    with pytest.raises(OpenError, match="map 'values' is static"):
+        load(f'{static} values SEC(".maps");\n{program}')
+
+
 def test_a_map_outside_of_the_section_for_maps_is_told_so(load):
     """The name of the section is the reason."""
     with pytest.raises(OpenError, match="map 'flows' is in section 'my_maps', where libbpf does not look"):

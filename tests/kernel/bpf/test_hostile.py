@@ -6,15 +6,16 @@ from collections import Counter
 import pytest
 
 from dynmon.bpf import OpenError
+from dynmon.bpf.btf_repair import repaired
 from dynmon.bpf.elf import Elf
 from dynmon.bpf.reach import Code, static_values
 from dynmon.bpf.source_lines import source_lines
-from dynmon.bpf.trimming import trim, without_struct_ops
+from dynmon.bpf.trimming import trim, with_btf, without_struct_ops
 from dynmon.bpf.variables import variables_of
 from dynmon.errors import InjectionError
 from tests.kernel.bpf.conftest import request_for
 from tests.kernel.bpf.objects import TC_COUNTER, compile_c
-from tests.kernel.bpf.wild import CHOSEN, MAPS_IN_MAPS, STATIC_TAIL_CALLS, ZOO
+from tests.kernel.bpf.wild import CHOSEN, MAPS_IN_MAPS, MERGED, STATIC_TAIL_CALLS, ZOO
 
 MUTANTS = 100
 RICH = (
@@ -49,6 +50,7 @@ PLAIN = {
     "zoo": (ZOO % (CHOSEN % "tc"), {"program": "chosen", "wanted": frozenset({"others"})}),
     "tail calls": (STATIC_TAIL_CALLS, {"program": "entry", "tail_calls": {"jumps": {0: "one"}}}),
     "maps in maps": (MAPS_IN_MAPS, {"sizes": {"first": 2}}),
+    "merged": (MERGED % "", {}),
     "dialect": (RICH, {"constants": {"dynmon_cube_id": 3}}),
 }
 
@@ -105,7 +107,10 @@ def test_our_own_reader_refuses_damage_with_value_error_alone(what):
             for each in elf.symbols:
                 code.reached_from([each.name])
             static_values(elf)
-            trim(without_struct_ops(mutant, elf), elf, (), ())
+            btf = elf.section(".BTF")
+            trim(
+                without_struct_ops(with_btf(mutant, elf, repaired(btf.content if btf else b"", elf)), elf), elf, (), ()
+            )
             source_lines(elf, {"tc", ".text"})
         except ValueError:
             refused += 1

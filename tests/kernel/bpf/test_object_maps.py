@@ -5,8 +5,9 @@ import struct
 import pytest
 
 from dynmon.bpf import BpfMap, LoadError, MapType, OpenError, possible_cpus
+from dynmon.btf import Btf
 from tests.kernel.bpf.objects import TC_COUNTER, compile_c
-from tests.kernel.bpf.wild import MAPS_IN_MAPS
+from tests.kernel.bpf.wild import MAPS_IN_MAPS, MERGED
 from tests.support import run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -293,3 +294,14 @@ def test_a_map_that_was_pinned_elsewhere_leaves_no_trace(load):
     load(PINNED + PASS)
 
     assert "kept" not in run("ls", "/sys/fs/bpf")
+
+
+@pytest.mark.parametrize("other", ["", "const volatile __u64 other = 1; const char text[64] = {};"])
+def test_constants_that_clang_merges_do_not_cost_the_types(load, other):
+    """clang 14 says that they are where other constants are, and the kernel wants no such types."""
+    loaded = load(MERGED % other)
+
+    assert 5 == loaded.program.test_run(FRAME).verdict
+    assert loaded.maps["counts"].info.value_type_id
+    assert [] == [name for name, each in Btf.parse(loaded.btf).variables.items() if each.section.endswith("cst16")]
+    assert {".rodata.cst16", "counts"} <= set(loaded.declared)

@@ -133,3 +133,26 @@ SEC("tc") int dynmon_ingress(struct __sk_buff *ctx)
 	return 2;
 }
 """
+
+# The constant is in a section of its own, whatever the types say.
+MERGED = """
+static const __u16 merged[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+%s
+struct guarded { struct bpf_spin_lock lock; __u64 packets; };
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct guarded); }
+counts SEC(".maps");
+static int each(__u32 index, void *context) { return 0; }
+SEC("tc") int dynmon_ingress(struct __sk_buff *ctx)
+{
+	__u32 key = 0;
+	struct guarded *value = bpf_map_lookup_elem(&counts, &key);
+
+	bpf_loop(2, each, 0, 0);
+	if (value) {
+		bpf_spin_lock(&value->lock);
+		value->packets++;
+		bpf_spin_unlock(&value->lock);
+	}
+	return merged[ctx->len & 7];
+}
+"""
