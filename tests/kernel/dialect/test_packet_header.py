@@ -235,7 +235,7 @@ def test_what_is_not_looked_at_costs_nothing(dialect: Dialect, hook: Hook) -> No
     )
 
     assert empty.program.instructions == included.program.instructions == parsed.program.instructions
-    assert link.program.instructions < empty.program.instructions + 30
+    assert link.program.instructions <= empty.program.instructions + 30
 
 
 @both_hooks

@@ -109,10 +109,18 @@ static __always_inline void dynmon_parse_ipv4(struct packet *packet)
 		packet->transport = (void *)ip + ip->ihl * 4;
 }
 
+/* Not a chain of ||: what clang 19 makes of one, it drops no more, nor the loop around it. */
 static __always_inline bool dynmon_is_ipv6_extension(int protocol)
 {
-	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_DSTOPTS ||
-	       protocol == IPPROTO_FRAGMENT;
+	switch (protocol) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_FRAGMENT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Where the extension header at the cursor ends; NULL when nothing can be behind it. */
