@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 SECONDS ?=
+REQUIRE := kernel,clang,bpftool,tcx,tshark
 ARGS ?=
 export SECONDS
 
@@ -23,16 +24,16 @@ run: setup ## run the daemon on this host (ARGS="--port 9001 ...")
 	.venv/bin/dynmond $(ARGS)
 
 test: setup-dev ## every test, on real interfaces in namespaces of its own (ARGS="-k flows")
-	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool,tcx scripts/isolated $(PYTHON) -m pytest $(ARGS)
+	DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest $(ARGS)
 
 test-unit: setup-dev ## the tests that need nothing
 	$(PYTHON) -m pytest tests/unit $(ARGS)
 
 test-kernel: setup-dev ## the tests of programs, maps and links
-	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool,tcx scripts/isolated $(PYTHON) -m pytest tests/kernel $(ARGS)
+	DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest tests/kernel $(ARGS)
 
 test-e2e: setup-dev ## the tests of a running daemon
-	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool,tcx scripts/isolated $(PYTHON) -m pytest tests/e2e $(ARGS)
+	DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest tests/e2e $(ARGS)
 
 check: setup-dev ## format, lint and types, without changing anything
 	$(PYTHON) -m ruff format --check .

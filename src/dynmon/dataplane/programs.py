@@ -29,6 +29,8 @@ HOOK_OF_WORD = {
     "egress": Hook.TC,
     "xdp": Hook.XDP,
 }
+# Run by another program's redirect, never by an interface.
+IN_A_MAP = re.compile(r"xdp(\.frags)?/(devmap|cpumap)")
 WORDS = re.compile(r"[A-Za-z]+")
 CUBE_TYPES = {Hook.TC: "TC", Hook.XDP: "XDP_SKB"}
 
@@ -79,6 +81,8 @@ def choose_program(
 
 def hook_of(program: ProgramFacts) -> Hook | None:
     """Where a program is meant to run, as far as its section says; None for no word of it, or a foreign kind."""
+    if is_foreign(program):
+        return None
     if program.program_type:
         return HOOK_OF_TYPE.get(program.program_type)
     words = _words(program.section)
@@ -86,8 +90,9 @@ def hook_of(program: ProgramFacts) -> Hook | None:
 
 
 def is_foreign(program: ProgramFacts) -> bool:
-    """Whether it is for a place where there are no packets of an interface, such as a kprobe."""
-    return program.program_type != 0 and program.program_type not in HOOK_OF_TYPE
+    """Whether it runs where no interface hands it packets, as a kprobe does, or a program in a devmap."""
+    is_other_kind = program.program_type != 0 and program.program_type not in HOOK_OF_TYPE
+    return is_other_kind or bool(IN_A_MAP.fullmatch(program.section))
 
 
 def _named(name: str, config: PathConfig, facts: ObjectFacts, direction: Direction, hook: Hook) -> str:

@@ -8,7 +8,7 @@ from dynmon.bpf import ObjectFacts, ProgramFacts
 from dynmon.dataplane.programs import UnusableProgram, choose_program
 from dynmon.models import Direction, Hook, PathConfig
 
-LIBBPF_TYPES = {"tc": 3, "classifier": 3, "action": 4, "xdp": 6, "xdp.frags": 6, "kprobe/tcp_close": 2}
+LIBBPF_TYPES = {"tc": 3, "classifier": 3, "action": 4, "xdp": 6, "xdp.frags": 6, "xdp/devmap": 6, "kprobe/tcp_close": 2}
 
 
 def facts_of(**sections: str) -> ObjectFacts:
@@ -38,7 +38,7 @@ def test_a_section_of_tc_is_for_tc(section):
     assert "count" == choose(facts_of(count=section, other="xdp"))
 
 
-@pytest.mark.parametrize("section", ["xdp", "xdp.frags", "xdp/devmap", "xdp_tx", "XDP"])
+@pytest.mark.parametrize("section", ["xdp", "xdp.frags", "xdp_tx", "XDP"])
 def test_a_section_of_xdp_is_for_xdp(section):
     assert "count" == choose(facts_of(count=section, other="tc"), hook=Hook.XDP)
 
@@ -71,6 +71,12 @@ def test_programs_of_other_kinds_are_never_taken():
     assert "count" == choose(facts_of(closed="kprobe/tcp_close", count="tc"))
     with pytest.raises(UnusableProgram, match="no program for tc; it has: closed"):
         choose(facts_of(closed="kprobe/tcp_close"))
+
+
+def test_a_program_for_a_devmap_is_never_taken():
+    assert "main" == choose(facts_of(main="xdp", behind="xdp/devmap"), hook=Hook.XDP)
+    with pytest.raises(UnusableProgram, match="does not run on packets"):
+        choose(facts_of(behind="xdp/devmap"), hook=Hook.XDP, program="behind")
 
 
 def test_what_is_only_called_is_not_taken():
