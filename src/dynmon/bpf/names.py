@@ -33,7 +33,7 @@ HEADERS = (
     ("stdbool.h", r"bool|true|false"),
     ("stddef.h", r"NULL|offsetof|size_t"),
     ("stdint.h", r"u?int(?:8|16|32|64)_t|UINT\d+_MAX"),
-    ("vmlinux.h or linux/types.h", r"__(?:u|s|be|le)(?:8|16|32|64)|__sum16"),
+    ("linux/types.h", r"__(?:u|s|be|le)(?:8|16|32|64)|__sum16"),
 )
 HEADER_OF = tuple((name, re.compile(words)) for name, words in HEADERS)
 # What there is in a C library and not in the kernel.

@@ -101,7 +101,8 @@ def last_stop(lines: Sequence[str]) -> Stop:
 def in_words(stop: Stop, reason: str) -> list[str]:
     """A sentence for each register that the reason of the refusal or the refused instruction is about."""
     known = Stop(stop.instruction, {**stop.registers, **_packet_pointer(stop, reason)})
-    return [_sentence(number, known) for number in _concerned(stop.instruction, reason)]
+    sentences = (_sentence(number, known, reason) for number in _concerned(stop.instruction, reason))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _attributes(text: str | None) -> dict[str, str]:
@@ -152,13 +153,15 @@ def _concerned(instruction: str, reason: str) -> list[int]:
     return [number for number in dict.fromkeys(named) if number != FRAME_POINTER]
 
 
-def _sentence(number: int, stop: Stop) -> str:
+def _sentence(number: int, stop: Stop, reason: str) -> str:
     value = stop.registers.get(number)
     who = f"r{number}"
     if stop.helper and number in CALLER_SAVED and number:
         who += f", argument {number} of {stop.helper},"
-    if value is None:
+    if f"R{number} !read_ok" in reason:
         return f"{who} had no value: nothing was put into it on this way through the program"
+    if value is None:
+        return ""
     return f"{who} was {_describe(value)}{_access(number, value, stop.instruction)}"
 
 
@@ -178,8 +181,10 @@ def _describe(value: Value) -> str:
     describe = DESCRIPTIONS.get(kind)
     if describe:
         return describe(value)
-    if kind.endswith("_or_null"):
+    if "_or_null" in kind:
         return f"a pointer ({kind}) not yet compared with NULL"
+    if kind.startswith("ptr_"):
+        return f"a pointer to the kernel's {kind.removeprefix('ptr_')}"
     return f"of the kind {kind!r}" if kind else "unknown"
 
 

@@ -188,6 +188,37 @@ def test_an_object_of_the_user_s_own_shows_the_lines_of_its_files(loader):
     assert 9 == error.diagnostics[0].line
 
 
+def test_a_line_of_a_packed_header_is_quoted_at_the_user_s_line(loader):
+    """`dynmon pack` puts headers into the text, with the compiler's markers around them."""
+    source = """# 1 "word.h" 1
+static __attribute__((always_inline)) int first_word(void *at)
+{
+	return *(int *)at;
+}
+# 2 "<stdin>" 2
+SEC("tc") int dynmon_ingress(struct __sk_buff *ctx)
+{
+	return first_word((void *)(long)ctx->data);
+}
+"""
+    with pytest.raises(VerifierError) as caught:
+        loader.load(request_for(source, source=source))
+    (finding,) = caught.value.diagnostics
+
+    assert (4, "\treturn first_word((void *)(long)ctx->data);") == (finding.line, finding.source_line)
+    assert finding.message.startswith("in word.h:3 (return *(int *)at;): the packet may end before")
+
+
+def test_the_registers_are_told_in_words(loader):
+    """Those that the reason or the refused instruction is about."""
+    error = refused(loader, UNCHECKED)
+
+    assert [
+        "r0 was the result of looking up map 'counts', not yet compared with NULL; the code reads 8 bytes at offset 0"
+    ] == (error.registers)
+    assert error.registers == error.fields()["registers"]
+
+
 OWN_END = SourcePlace(20, "", 0, 0, "")
 PLACES = [
     SourcePlace(0, "/build/<stdin>", 21, 14, "\t__u32 key = ctx->len;"),
