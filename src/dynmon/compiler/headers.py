@@ -1,4 +1,4 @@
-"""The folder that clang runs in: a copy of the dialect's headers, and ways to the kernel's.
+"""The folder that clang runs in: a copy of our own headers, and ways to the kernel's.
 
 The copy is there because the unprivileged user that clang runs as may not be allowed to walk to where this package
 is installed, and so that nothing else of that place is in reach.
@@ -59,7 +59,10 @@ def headers_digest() -> str:
 
 
 def install_headers(parent: Path, digest: str) -> Path:
-    """The folder with the headers of `digest` below `parent`, made when it is not there yet."""
+    """The folder with the headers of `digest` below `parent`, made when it is not there yet; older ones go then.
+
+    A process that uses one of those notices, and makes its own anew.
+    """
     folder = parent / f"headers-{digest[:32]}"
     if folder.is_dir():
         return folder
@@ -73,6 +76,9 @@ def install_headers(parent: Path, digest: str) -> Path:
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+    for other in parent.glob("headers-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
     return folder
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -129,8 +130,7 @@ def comes_first(code: str) -> bool:
     if CHANGES_IT.search(code):
         return False
     conditions: list[bool] = []
-    directives = DIRECTIVE.findall(code)
-    for (word, rest), following in zip(directives, [*directives[1:], ("", "")], strict=True):
+    for (word, rest), following in itertools.pairwise([*DIRECTIVE.findall(code), ("", "")]):
         if word in ("if", "ifdef", "ifndef"):
             conditions.append(not (word == "ifndef" and following == ("define", rest)))  # the guard of a header
         elif word == "endif" and conditions:

@@ -239,6 +239,15 @@ def test_the_headers_are_copied_once_and_readable_by_clang_alone(folder: Path) -
     assert not list(folder.parent.glob(".headers-*"))
 
 
+def test_the_headers_of_older_versions_go(tmp_path: Path) -> None:
+    """They may hold a precompiled vmlinux.h of many megabytes."""
+    older = install_headers(tmp_path, "0" * 64)
+    newer = install_headers(tmp_path, headers_digest())
+
+    assert older != newer
+    assert [newer] == list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def open_repository(repository: Path) -> Iterator[Path]:
     """The project where every user can get at it, also when it lies in somebody's home."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,15 @@ def test_program_loads(
     with loader.load(request) as loaded:
         assert loaded.program.instructions > 0
         assert maps == set(loaded.maps)
+
+
+def test_the_reference_shows_a_program_that_loads(compiler: Compiler, loader: Loader, repository: Path) -> None:
+    (source,) = re.findall(r"```c\n(.*?)```", (repository / "docs/reference/libbpf-c.md").read_text(), re.DOTALL)
+    artifact = compiler.compile(source, Direction.INGRESS, Hook.TC)
+    request = LoadRequest(artifact.object, "count", TC, "ingress", memory_bytes=1 << 28)
+
+    with loader.load(request) as loaded:
+        assert {"PROTOCOLS"} == set(loaded.maps)
 
 
 def test_every_source_is_loaded() -> None:
