@@ -64,9 +64,14 @@ class Map:
     @property
     def memory(self) -> int:
         """An upper estimate of what it takes, with one of the maps that are declared inside of it."""
-        inner = _libbpf.map_inner(self.handle)
-        inside = map_memory(*_sizes(inner)) if inner else 0
+        inside = map_memory(*self.inner) if self.inner else 0
         return inside + map_memory(self.map_type, self.key_size, self.value_size, self.max_entries)
+
+    @property
+    def inner(self) -> tuple[int, int, int, int] | None:
+        """The type and sizes of the maps that are declared inside of it."""
+        handle = _libbpf.map_inner(self.handle)
+        return _sizes(handle) if handle else None
 
     @property
     def inner_pattern(self) -> str | None:
@@ -133,16 +138,27 @@ def prepare_maps(maps: list[Map], parsed: Parsed, wish: Wish, used: Collection[s
         elif each.name not in filled:
             _replace(each, wish)
     for each in maps:
-        if each.is_wanted and not each.is_reused and not each.max_entries and each.map_type not in MAY_BE_EMPTY:
-            raise Refusal(
-                "open",
-                f"map {each.name!r} has no max_entries: the code leaves its size open",
-                f'give it in "map-sizes": {{"{each.name}": 1024}}',
-            )
+        if each.is_wanted and not each.is_reused:
+            _check_size(each)
     _check_memory(maps, wish.memory_bytes)
     for each in maps:
         if each.is_wanted and not each.is_reused:
             _give_pattern(each, maps)
+
+
+def _check_size(each: Map) -> None:
+    if not each.max_entries and each.map_type not in MAY_BE_EMPTY:
+        raise Refusal(
+            "open",
+            f"map {each.name!r} has no max_entries: the code leaves its size open",
+            f'give it in "map-sizes": {{"{each.name}": 1024}}',
+        )
+    if each.inner and not each.inner[3] and each.inner[0] not in MAY_BE_EMPTY:
+        raise Refusal(
+            "open",
+            f"the maps inside of {each.name!r} have no max_entries",
+            "add it to their declaration: __uint(max_entries, 1024)",
+        )
 
 
 def _give_sizes(maps: list[Map], sizes: Mapping[str, int]) -> None:

@@ -48,13 +48,6 @@ class Uses:
         """The instructions of all functions."""
         return sum(each.end - each.start for each in self.functions)
 
-    def add(self, other: Uses) -> None:
-        """Use what `other` uses too."""
-        self.helpers.update(other.helpers)
-        self.maps.update(other.maps)
-        self.externs.update(other.externs)
-        self.functions.update(other.functions)
-
 
 class Code:
     """The functions of an object, and what each of them uses."""

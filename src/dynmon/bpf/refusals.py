@@ -30,6 +30,21 @@ WORDS = tuple(
         ),
         (r"map '(\w+)': unsupported map linkage static", "map {0!r} is static", "libbpf knows global maps only"),
         (
+            r"map '(\w+)': unknown field '(\w+)'",
+            "map {0!r} is declared with a member {1!r} that libbpf does not know",
+            "members are type, max_entries, key, value, key_size, value_size, map_flags, map_extra, pinning and values",
+        ),
+        (
+            r"map '(\w+)': map type isn't specified",
+            "map {0!r} is declared without a type",
+            "add it: __uint(type, BPF_MAP_TYPE_HASH)",
+        ),
+        (
+            r"map '(\w+)': conflicting (key|value) (?:type )?size (\d+) != (\d+)",
+            "map {0!r} is declared with a {1} of {2} bytes and with one of {3}",
+            "give its type or its size, not both",
+        ),
+        (
             r"bad map relo against '([^']*)' in section '([^']*)'",
             "map {0!r} is in section {1!r}, where libbpf does not look for maps",
             'declare it with SEC(".maps")',

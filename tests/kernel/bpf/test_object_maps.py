@@ -180,6 +180,33 @@ def test_maps_in_maps_are_made_with_what_their_declaration_puts_in(load):
     assert [1, 2] == [int.from_bytes(loaded.maps[name].lookup(bytes(4)), "little") for name in ("first", "second")]
 
 
+def test_a_map_in_a_map_without_a_size_is_told_so(load):
+    """The kernel's own answer would be about the outer one."""
+    inner = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(key_size, 4); __uint(value_size, 4); }"
+    members = f"__uint(max_entries, 2); __type(key, __u32); __array(values, {inner});"
+    with pytest.raises(OpenError, match="the maps inside of 'outer' have no max_entries"):
+        load(a_map("outer", "ARRAY_OF_MAPS", members) + PASS)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ("__uint(type, 1); __uint(flags, 1);", "map 'it' is declared with a member 'flags' that libbpf does not know"),
+        ("__uint(max_entries, 1);", "map 'it' is declared without a type"),
+        (
+            "__uint(type, 1); __uint(key_size, 8); __type(key, __u32);",
+            "map 'it' is declared with a key of 8 bytes and with one of 4",
+        ),
+    ],
+)
+def test_a_declaration_that_libbpf_refuses_comes_with_what_to_write(load, members, message):
+    """In words of the declaration."""
+    with pytest.raises(OpenError, match=message) as caught:
+        load(f'struct {{ {members} }} it SEC(".maps");' + PASS)
+
+    assert caught.value.hint
+
+
 def test_a_map_in_a_map_without_types_is_made_from_sizes(load):
     """As programs have it that were written before there was BTF."""
     source = a_map(
