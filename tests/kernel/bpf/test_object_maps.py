@@ -330,5 +330,5 @@ def test_constants_that_clang_merges_do_not_cost_the_types(load, other):
 
     assert 5 == loaded.program.test_run(FRAME).verdict
     assert loaded.maps["counts"].info.value_type_id
-    assert [] == [name for name, each in Btf.parse(loaded.btf).variables.items() if each.section.endswith("cst16")]
+    assert "merged" not in [name for name, each in Btf.parse(loaded.btf).variables.items() if each.section == ".rodata"]
     assert {".rodata.cst16", "counts"} <= set(loaded.declared)
