@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dynmon.compiler import Artifact, CompileError, Compiler
-from dynmon.compiler.toolchain import ClangNotFound
+from dynmon.compiler.toolchain import ClangNotFound, find_toolchain
+from dynmon.daemon import parse_arguments
 from dynmon.errors import Diagnostic
 from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
@@ -21,6 +22,7 @@ from tests.support import needs, open_descriptors
 pytestmark = needs("clang")
 HANDLER = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
 PASS = HANDLER + " { return RX_OK; }\n"
+LIBBPF = '__attribute__((section("tc"), used)) int program(void *ctx) { int x; return x; }\n'
 
 
 @pytest.fixture
@@ -118,6 +120,15 @@ def test_a_missing_handler_is_named(compiler: Compiler) -> None:
     assert found.message.startswith("handle_rx is not defined: the code must have a function static")
 
 
+def test_findings_of_libbpf_c_name_their_own_path(compiler: Compiler) -> None:
+    """The same object for both directions and hooks, but not out of one entry of the cache."""
+    both = [compiler.compile(LIBBPF, direction, Hook.TC) for direction in Direction]
+
+    assert [None, None] == [artifact.program for artifact in both]
+    assert both[0].object == both[1].object
+    assert ["ingress", "egress"] == [artifact.warnings[0].file for artifact in both]
+
+
 def test_too_long_a_compilation_is_ended(tmp_path: Path) -> None:
     bomb = "#define A0 1,\n" + "".join(f"#define A{n + 1} {f'A{n} ' * 10}\n" for n in range(12))
     started = time.monotonic()
@@ -176,6 +187,22 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 def test_clang_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ClangNotFound, match="apt-get install clang"):
         Compiler(tmp_path, CompileLimits(), clang="/nowhere/clang")
+
+
+def test_the_environment_names_a_clang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the caller does."""
+    link = tmp_path / "my-clang"
+    link.symlink_to(find_toolchain().clang)
+    monkeypatch.setenv("DYNMON_CLANG", "/nowhere/clang")
+
+    assert link.resolve() == find_toolchain(str(link)).clang
+    with pytest.raises(ClangNotFound, match="/nowhere/clang"):
+        Compiler(tmp_path, CompileLimits())
+
+
+def test_the_daemon_takes_a_clang() -> None:
+    assert "clang-19" == parse_arguments(["--clang", "clang-19"]).clang
+    assert parse_arguments([]).clang is None
 
 
 def test_the_cache_may_be_deleted_at_any_time(compiler: Compiler, tmp_path: Path) -> None:
