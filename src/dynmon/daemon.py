@@ -21,6 +21,7 @@ import uvicorn
 from dynmon import __version__
 from dynmon.api import create_app, server_config
 from dynmon.bpf import Loader
+from dynmon.bpf.capabilities import check_capabilities
 from dynmon.bpf.pins import remove_leftovers
 from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
@@ -41,8 +42,6 @@ LOG_LEVELS = {
 }
 LOG_LINE = "[%(asctime)s.%(msecs)03d] [%(name)s] [%(levelname)s] %(message)s"
 EXIT_FAILED = 1
-# linux/capability.h; either of a pair will do.
-CAPABILITIES = {"CAP_BPF": (39, 21), "CAP_NET_ADMIN": (12,)}
 
 _log = logging.getLogger("dynmond")
 
@@ -154,19 +153,6 @@ def only_user_of(state_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def check_capabilities() -> None:
-    """See that this process may load programs and attach them.
-
-    Raises:
-        CannotStart: With what it lacks.
-    """
-    status = Path("/proc/self/status").read_text()
-    effective = int(next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1], 16)
-    missing = [name for name, bits in CAPABILITIES.items() if not any(effective >> bit & 1 for bit in bits)]
-    if missing:
-        raise CannotStart(f"cannot load or attach eBPF programs without {' and '.join(missing)}; run dynmond as root")
-
-
 def listen(address: str, port: int) -> socket.socket:
     """A socket bound to `address`, IPv4 or IPv6, before anything slow is started.
 
@@ -201,7 +187,7 @@ def run(settings: Settings) -> int:
         log = parts.enter_context(ProgramLog())
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits)
         remove_leftovers(settings.pins_dir)
-        registry = parts.enter_context(CubeRegistry(foundry, settings.pins_dir))
+        registry = parts.enter_context(CubeRegistry(foundry, log, settings.pins_dir))
         server = Server(server_config(create_app(registry, settings), settings))
         with shutdown_signals(server):
             server.run(sockets=[listening])

@@ -150,7 +150,7 @@ def test_without_capabilities_the_daemon_says_so(state_root):
     )
 
     assert 1 == result.returncode
-    assert "without CAP_BPF and CAP_NET_ADMIN; run dynmond as root" in result.stderr
+    assert "without CAP_BPF and CAP_NET_ADMIN; run it as root" in result.stderr
 
 
 def processes_below(pid: int) -> list[int]:

@@ -225,7 +225,7 @@ def test_a_failed_injection_shows_the_line(polycubectl, monitor):
     said = polycubectl.fails("monitor dataplane-config set", input=json.dumps(BROKEN)).splitlines()
 
     place = next(number for number, line in enumerate(said) if line.startswith("ingress:3:9: error: "))
-    assert ["\treturn y;", "\t       ^"] == said[place + 1 : place + 3]
+    assert [" 3 | \treturn y;", "   | \t       ^"] == said[place + 1 : place + 3]
     assert "[0]\n" == polycubectl("monitor metrics ingress-metrics packets_total value show")
 
 

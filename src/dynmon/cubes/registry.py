@@ -10,7 +10,7 @@ from typing import Any
 
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
-from dynmon.dataplane import Chain, Foundry
+from dynmon.dataplane import Chain, Foundry, ProgramLog
 from dynmon.models import AttachRequest, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import InterfaceNotFound, interface_index
@@ -20,9 +20,10 @@ from dynmon.trial import Rehearsal, rehearse
 class CubeRegistry:
     """Owns the cubes; every method may be called from any thread."""
 
-    def __init__(self, foundry: Foundry, pins: Path | None = None) -> None:
-        """`pins` is the folder on a BPF filesystem for what cubes pin; None for none."""
+    def __init__(self, foundry: Foundry, log: ProgramLog, pins: Path | None = None) -> None:
+        """`log` is where cubes say their names; `pins` is the folder on a BPF filesystem for what cubes pin, if any."""
         self._foundry = foundry
+        self._log = log
         self._pins = pins
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
@@ -47,11 +48,11 @@ class CubeRegistry:
                 raise CubeExists(name)
             self._reserved.add(name)
         cube_id = next(self._ids)
-        self._foundry.log.register(cube_id, name)
+        self._log.register(cube_id, name)
         try:
             cube = DynmonCube(name, cube_id, config, self._foundry, self._placing, self._pins)
         except BaseException:
-            self._foundry.log.forget(cube_id)
+            self._log.forget(cube_id)
             raise
         else:
             with self._lock:
@@ -92,7 +93,7 @@ class CubeRegistry:
             self._reserved.add(name)
         try:
             cube.close()
-            self._foundry.log.forget(cube.cube_id)
+            self._log.forget(cube.cube_id)
         finally:
             with self._lock:
                 self._reserved.discard(name)

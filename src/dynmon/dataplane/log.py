@@ -14,6 +14,7 @@ import struct
 import threading
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 from dynmon.bpf import RingBuffer
 from dynmon.dataplane.log_format import format_log
@@ -88,6 +89,14 @@ def parse_record(data: bytes) -> LogRecord | None:
         arguments=tuple(arguments[:count]),
         payload=data[HEADER.size : HEADER.size + payload_bytes],
     )
+
+
+class LogTarget(Protocol):
+    """Where programs write their records."""
+
+    @property
+    def map_fd(self) -> int:
+        """The descriptor of a ring buffer's map."""
 
 
 class ProgramLog:

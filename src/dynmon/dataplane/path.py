@@ -18,7 +18,7 @@ from dynmon.btf import Btf
 from dynmon.compiler import Artifact, Compiler, Spelling
 from dynmon.dataplane.constants import encode_constants
 from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
-from dynmon.dataplane.log import LOG_MAP, ProgramLog
+from dynmon.dataplane.log import LOG_MAP, LogTarget
 from dynmon.dataplane.programs import choose_program
 from dynmon.dataplane.shared_maps import PublicMaps, maps_tagged
 from dynmon.models import Direction, Hook, LogLevel, PathConfig
@@ -69,7 +69,7 @@ class Foundry:
 
     compiler: Compiler
     loader: Loader
-    log: ProgramLog
+    log: LogTarget
     public_maps: PublicMaps
     map_limits: MapLimits
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from dynmon.bpf import Loader
+from dynmon.bpf.capabilities import check_capabilities
 from dynmon.btf import GlobalVariable
 from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
@@ -41,7 +42,7 @@ class Workshop:
         """The registry, for one more user.
 
         Raises:
-            ClangNotFound, HeadersNotFound, KernelError: Something it needs is not here, or not allowed.
+            NotPermitted, ClangNotFound, HeadersNotFound, KernelError: Something it needs is not here, or not allowed.
         """
         with self._lock:
             self._users += 1
@@ -62,11 +63,12 @@ class Workshop:
                 self._parts.close()
 
     def _start(self) -> CubeRegistry:
+        check_capabilities()
         with ExitStack() as parts:
             log = parts.enter_context(ProgramLog())
             loader = parts.enter_context(Loader())
             compiler = parts.enter_context(Compiler(_cache_dir(parts), CompileLimits()))
-            registry = CubeRegistry(Everything(compiler, loader, log, PublicMaps(), MapLimits()))
+            registry = CubeRegistry(Everything(compiler, loader, log, PublicMaps(), MapLimits()), log)
             parts.enter_context(registry)
             self._parts = parts.pop_all()
             return registry

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from dynmon.bpf import BpfMap
-from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Foundry, LoadedPath, Placement, ProgramLog, maps_tagged
+from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Foundry, LoadedPath, Placement, maps_tagged
 from dynmon.errors import InvalidInputError
 from dynmon.metrics import BoundMetric, ExpositionFormat, expose, families_of, read
 from dynmon.models import CubeType, DataplaneConfig, Direction, LogLevel
@@ -129,7 +129,7 @@ def _built(foundry: Foundry, rehearsal: Rehearsal, log: LogLines) -> Iterator[di
 
 
 def _logging_to(foundry: Foundry, log: LogLines) -> Foundry:
-    return replace(foundry, log=cast(ProgramLog, log))
+    return replace(foundry, log=log)
 
 
 @contextmanager

@@ -23,6 +23,6 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CubeRegistry]
         ProgramLog() as log,
         Loader() as loader,
         Compiler(folder, CompileLimits(), clang=clang) as compiler,
-        CubeRegistry(Foundry(compiler, loader, log, PublicMaps(), MapLimits())) as registry,
+        CubeRegistry(Foundry(compiler, loader, log, PublicMaps(), MapLimits()), log) as registry,
     ):
         yield registry

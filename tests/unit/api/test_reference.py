@@ -21,7 +21,7 @@ OPERATION = re.compile(r"\| `(GET|POST|PUT|PATCH|DELETE) ([^`]+)` \| ([\d, ]*) ?
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
     # No request is made, so no cube is, and nothing of what a cube runs on is needed.
-    app = create_app(CubeRegistry(None), Settings())  # type: ignore[arg-type]
+    app = create_app(CubeRegistry(None, None), Settings())  # type: ignore[arg-type]
     [route] = [route for route in app.routes if getattr(route, "path", "") == "/openapi.json"]
     document: dict[str, Any] = json.loads(route.endpoint(None).body)  # type: ignore[attr-defined]
     return document

@@ -133,9 +133,7 @@ def test_every_fault_is_reported_at_once():
     with pytest.raises(InvalidInputError) as caught:
         validate_document(DataplaneConfig, {"ingress-path": {"cod": ""}, "egres-path": {"x": 1}}, "dataplane-config")
 
-    assert {"ingress-path.cod", "egres-path"} == {
-        problem["path"] for problem in caught.value.fields()["errors"]
-    }
+    assert {"ingress-path.cod", "egres-path"} == {problem["path"] for problem in caught.value.fields()["errors"]}
 
 
 def test_a_fault_of_the_whole_document_has_no_path():
