@@ -29,7 +29,7 @@ def _has_root() -> bool:
 
 
 def _has_clang() -> bool:
-    return shutil.which("clang") is not None
+    return shutil.which(os.environ.get("DYNMON_CLANG") or "clang") is not None
 
 
 def _has_tcx() -> bool:
@@ -39,7 +39,7 @@ def _has_tcx() -> bool:
 
 CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "kernel": (_has_root, "needs root on a kernel with BPF"),
-    "clang": (_has_clang, "needs clang on PATH"),
+    "clang": (_has_clang, "needs clang on PATH, or the one that DYNMON_CLANG names"),
     "bpftool": (lambda: shutil.which("bpftool") is not None, "needs bpftool on PATH"),
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
     "tcx": (_has_tcx, "needs Linux 6.6 or later"),

@@ -12,6 +12,13 @@ pytestmark = needs("kernel", "clang")
 C_LIBRARY = [
     *("arpa/inet.h", "assert.h", "errno.h", "inttypes.h", "limits.h", "netinet/in.h", "stdarg.h", "stdbool.h"),
     *("stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "sys/socket.h", "sys/types.h", "time.h", "unistd.h"),
+    *("byteswap.h", "ctype.h", "endian.h", "fcntl.h", "math.h", "signal.h", "sys/cdefs.h", "sys/ioctl.h"),
+    *("sys/param.h", "sys/resource.h", "sys/stat.h", "sys/time.h"),
+]
+# Packets in the words of a C library.
+PACKETS = [
+    *("net/ethernet.h", "net/if.h", "net/if_arp.h", "netinet/ether.h", "netinet/icmp6.h", "netinet/if_ether.h"),
+    *("netinet/ip.h", "netinet/ip6.h", "netinet/ip_icmp.h", "netinet/tcp.h", "netinet/udp.h"),
 ]
 KERNEL = [
     *("asm/types.h", "linux/bpf.h", "linux/errno.h", "linux/icmp.h", "linux/icmpv6.h", "linux/if_arp.h"),
@@ -20,8 +27,19 @@ KERNEL = [
     *("linux/ptrace.h", "linux/stddef.h", "linux/tcp.h", "linux/types.h", "linux/udp.h"),
     *("linux/version.h", "uapi/linux/bpf.h", "uapi/linux/ip.h"),
 ]
-INTERNAL = ["linux/compiler.h", "linux/kconfig.h", "linux/skbuff.h", "linux/kernel.h", "net/ip.h", "net/sock.h"]
+INTERNAL = [
+    "linux/gre.h",
+    "linux/kconfig.h",
+    "linux/skbuff.h",
+    "linux/kernel.h",
+    "net/ip.h",
+    "net/sock.h",
+    "net/vxlan.h",
+]
+WITH_WORDS = ["linux/bits.h", "linux/compiler.h", "linux/jhash.h", "linux/minmax.h"]
 BPF = ["bpf/bpf_core_read.h", "bpf/bpf_endian.h", "bpf/bpf_helpers.h", "bpf/bpf_tracing.h"]
+BARE = [header.removeprefix("bpf/") for header in BPF]
+LOADERS = ["bpf_elf.h", "iproute2/bpf_elf.h", "xdp/xdp_helpers.h"]
 # What programs call their own things; none of the headers may stand in the way.
 OWN = """
 struct vlan_hdr { __be16 tci, proto; };
@@ -56,10 +74,10 @@ def including(*headers: str) -> str:
     return "".join(f"#include <{header}>\n" for header in headers)
 
 
-@pytest.mark.parametrize("header", [*C_LIBRARY, *KERNEL, *INTERNAL, *BPF])
+@pytest.mark.parametrize("header", [*C_LIBRARY, *PACKETS, *KERNEL, *INTERNAL, *WITH_WORDS, *BPF, *BARE, *LOADERS])
 @pytest.mark.parametrize("quotes", ["<>", '""'])
 def test_a_header_stands_alone(compiler: Compiler, header: str, quotes: str) -> None:
-    first = including("linux/types.h") if header.startswith("bpf/") else ""
+    first = including("linux/types.h") if header in BPF + BARE else ""
     inclusion = f"#include {quotes[0]}{header}{quotes[1]}\n"
 
     compile_it(compiler, f"{first}{inclusion}{including('linux/bpf.h')}{PROGRAM}")
@@ -67,14 +85,17 @@ def test_a_header_stands_alone(compiler: Compiler, header: str, quotes: str) -> 
 
 @pytest.mark.parametrize(
     "headers",
-    [[*C_LIBRARY, *KERNEL, *INTERNAL, *BPF], [*KERNEL, *BPF, *INTERNAL, *C_LIBRARY]],
+    [
+        [*C_LIBRARY, *PACKETS, *KERNEL, *INTERNAL, *BPF, *BARE, *LOADERS],
+        [*KERNEL, *LOADERS, *BARE, *BPF, *INTERNAL, *PACKETS, *C_LIBRARY],
+    ],
     ids=["the library first", "the kernel first"],
 )
 def test_all_of_them_leave_the_programs_own_names(compiler: Compiler, headers: list[str]) -> None:
     compile_it(compiler, including(*headers) + OWN + PROGRAM)
 
 
-@pytest.mark.parametrize("header", [*C_LIBRARY, *BPF])
+@pytest.mark.parametrize("header", [*C_LIBRARY, *BPF, *BARE])
 def test_the_kernels_types_go_with(compiler: Compiler, header: str) -> None:
     """But for those that are the kernel's own interface, which they contain."""
     clash = header in ("arpa/inet.h", "netinet/in.h", "sys/socket.h", "limits.h", "errno.h")

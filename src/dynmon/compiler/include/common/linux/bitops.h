@@ -1,1 +1,1 @@
-/* The kernel's own, named by many; packet programs need nothing of it. */
+#include <linux/bits.h>

@@ -2,17 +2,17 @@
 #ifndef DYNMON_LINUX_JHASH_H
 #define DYNMON_LINUX_JHASH_H
 
-#include <dynmon/types.h>
+#include <linux/types.h>
 
 #define JHASH_INITVAL 0xdeadbeef
 #define DYNMON_ROTATE(word, bits) ((word) << (bits) | (word) >> (32 - (bits)))
 
 struct dynmon_jhash {
-	u32 a, b, c;
+	__u32 a, b, c;
 };
 
 /* Three words go in between two of these. */
-static __always_inline void dynmon_jhash_mix(struct dynmon_jhash *h)
+static inline __attribute__((always_inline, unused)) void dynmon_jhash_mix(struct dynmon_jhash *h)
 {
 	h->a -= h->c, h->a ^= DYNMON_ROTATE(h->c, 4), h->c += h->b;
 	h->b -= h->a, h->b ^= DYNMON_ROTATE(h->a, 6), h->a += h->c;
@@ -22,7 +22,7 @@ static __always_inline void dynmon_jhash_mix(struct dynmon_jhash *h)
 	h->c -= h->b, h->c ^= DYNMON_ROTATE(h->b, 4), h->b += h->a;
 }
 
-static __always_inline u32 dynmon_jhash_end(struct dynmon_jhash *h)
+static inline __attribute__((always_inline, unused)) __u32 dynmon_jhash_end(struct dynmon_jhash *h)
 {
 	h->c ^= h->b, h->c -= DYNMON_ROTATE(h->b, 14);
 	h->a ^= h->c, h->a -= DYNMON_ROTATE(h->c, 11);
@@ -34,35 +34,35 @@ static __always_inline u32 dynmon_jhash_end(struct dynmon_jhash *h)
 	return h->c;
 }
 
-static __always_inline u32 dynmon_jhash_words(u32 a, u32 b, u32 c, u32 start)
+static inline __attribute__((always_inline, unused)) __u32 dynmon_jhash_words(__u32 a, __u32 b, __u32 c, __u32 start)
 {
 	struct dynmon_jhash h = { a + start, b + start, c + start };
 
 	return dynmon_jhash_end(&h);
 }
 
-static __always_inline u32 jhash_3words(u32 a, u32 b, u32 c, u32 initval)
+static inline __attribute__((always_inline, unused)) __u32 jhash_3words(__u32 a, __u32 b, __u32 c, __u32 initval)
 {
 	return dynmon_jhash_words(a, b, c, initval + JHASH_INITVAL + 12);
 }
 
-static __always_inline u32 jhash_2words(u32 a, u32 b, u32 initval)
+static inline __attribute__((always_inline, unused)) __u32 jhash_2words(__u32 a, __u32 b, __u32 initval)
 {
 	return dynmon_jhash_words(a, b, 0, initval + JHASH_INITVAL + 8);
 }
 
-static __always_inline u32 jhash_1word(u32 a, u32 initval)
+static inline __attribute__((always_inline, unused)) __u32 jhash_1word(__u32 a, __u32 initval)
 {
 	return dynmon_jhash_words(a, 0, 0, initval + JHASH_INITVAL + 4);
 }
 
 /* The hash of `bytes` bytes, which must be known to the compiler. */
-static __always_inline u32 jhash(const void *key, u32 bytes, u32 initval)
+static inline __attribute__((always_inline, unused)) __u32 jhash(const void *key, __u32 bytes, __u32 initval)
 {
-	const u8 *at = key;
-	const u32 start = initval + JHASH_INITVAL + bytes;
+	const __u8 *at = key;
+	const __u32 start = initval + JHASH_INITVAL + bytes;
 	struct dynmon_jhash h = { start, start, start };
-	u32 words[3];
+	__u32 words[3];
 
 	for (; bytes > sizeof(words); bytes -= sizeof(words), at += sizeof(words)) {
 		__builtin_memcpy(words, at, sizeof(words));
@@ -72,14 +72,14 @@ static __always_inline u32 jhash(const void *key, u32 bytes, u32 initval)
 	if (!bytes)
 		return h.c;
 	words[0] = words[1] = words[2] = 0;
-	for (u32 i = 0; i < bytes; i++)
-		words[i / 4] |= (u32)at[i] << (i % 4 * 8);
+	for (__u32 i = 0; i < bytes; i++)
+		words[i / 4] |= (__u32)at[i] << (i % 4 * 8);
 	h.a += words[0], h.b += words[1], h.c += words[2];
 	return dynmon_jhash_end(&h);
 }
 
 /* The same for a number of words. */
-static __always_inline u32 jhash2(const u32 *key, u32 length, u32 initval)
+static inline __attribute__((always_inline, unused)) __u32 jhash2(const __u32 *key, __u32 length, __u32 initval)
 {
 	return jhash(key, length * 4, initval);
 }

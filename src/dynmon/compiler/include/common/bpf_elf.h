@@ -1,0 +1,1 @@
+#include <iproute2/bpf_elf.h>

@@ -1,0 +1,2 @@
+#include <linux/param.h>
+#include <sys/types.h>

@@ -1,1 +1,0 @@
-#define static_assert _Static_assert
