@@ -16,9 +16,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-STEP = re.compile(
-    r"^(?P<number>\d+): \([0-9a-f]{2}\) (?P<text>.*?)\s*(?:; (?P<states>(?:frame\d+: )?\s*(?:R\d|fp-).*))?$"
-)
+STEP = re.compile(r"^\d+: \([0-9a-f]{2}\) ")
+TOLD = re.compile(r"\s*(?:frame\d+: )?\s*(?:R\d|fp-)")
 WHOLE_STATE = re.compile(r"^(?:from \d+ to \d+(?: \(speculative execution\))?|\d+): (?P<states>(?:frame\d+: )?R\d.*)$")
 UNMADE = re.compile(r"^\d+: <invalid ")
 FRAME = re.compile(r"frame(\d+): ")
@@ -91,10 +90,11 @@ def last_stop(lines: Sequence[str]) -> Stop:
         elif step := STEP.match(line):
             if is_open:
                 _forget_written(frames[frame], text)
-            text, is_open = step["text"], step["states"] is None
-            if step["states"]:
-                frame = _frame_of(step["states"])
-                frames.setdefault(frame, {}).update(_values(step["states"]))
+            written, _, states = line[step.end() :].partition(";")
+            text, is_open = written.rstrip(), not TOLD.match(states)
+            if not is_open:
+                frame = _frame_of(states)
+                frames.setdefault(frame, {}).update(_values(states))
     return Stop(text, frames[frame])
 
 
@@ -127,7 +127,7 @@ def _packet_pointer(stop: Stop, reason: str) -> dict[int, Value]:
 
 
 def _frame_of(states: str) -> int:
-    found = FRAME.match(states)
+    found = FRAME.match(states.lstrip())
     return int(found[1]) if found else 0
 
 

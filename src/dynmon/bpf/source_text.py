@@ -11,6 +11,8 @@ import re
 USER_FILE = "<stdin>"
 # clang ends a line at each of these.
 LINE_END = re.compile(r"\r\n|\r|\n")
+# Longer lines are of nobody who reads them; patterns are looked for in what is left.
+MAX_LINE = 1000
 MARKER = re.compile(r'^[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 
 
@@ -21,7 +23,7 @@ class SourceText:
         self._lines: dict[tuple[str, int], str] = {}
         self._headers: set[str] = set()
         name, number = USER_FILE, 1
-        for line in LINE_END.split(text):
+        for line in (whole[:MAX_LINE] for whole in LINE_END.split(text)):
             if marker := MARKER.match(line):
                 # The marker stands where the user wrote #include.
                 self._lines.setdefault((name, number), f'#include "{marker[2]}"')

@@ -91,7 +91,7 @@ def _lookup(map_name: str, text: SourceText, line: int) -> tuple[int, str] | Non
     """The last line up to `line` that looks `map_name` up, and what it puts the result into."""
     name = re.escape(map_name)
     method, helper = rf"\b{name}\s*\.\s*lookup", rf"lookup_elem\s*\(\s*&\s*{name}\b"
-    call = re.compile(rf"(?:(\w+)\s*=(?!=)[^=;]*)?(?:{method}|{helper})")
+    call = re.compile(rf"(?:\b(\w+)\s*=(?!=)[^=;]*)?(?:{method}|{helper})")
     for number, written in sorted(text.lines.items(), reverse=True):
         if number <= line and (found := call.search(written)):
             return number, found[1] or ""

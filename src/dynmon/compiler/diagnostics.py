@@ -13,7 +13,6 @@ from dynmon.models import Direction
 
 MAX_DIAGNOSTICS = 50
 MAX_MESSAGE = 1000
-MAX_SOURCE_LINE = 1000
 HANDLER = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
 MISSING_HANDLER = f"handle_rx is not defined: the code must have a function {HANDLER}"
 
@@ -152,7 +151,7 @@ def _place(finding: _Finding, text: SourceText, direction: Direction) -> Diagnos
     places = [(finding.file, finding.line, finding.column), *finding.notes]
     line, column = next(((line, column) for file, line, column in places if file == USER_FILE), (0, 0))
     source_line = text.line(USER_FILE, line)
-    message = _sentence(finding.message)
+    message = _sentence(finding.message)[:MAX_MESSAGE]
     written = text.line(finding.file, finding.line) if text.has_header(finding.file) else source_line
     quoted = text.quote_header(finding.file, finding.line) if text.has_header(finding.file) else ""
     return Diagnostic(
@@ -161,7 +160,7 @@ def _place(finding: _Finding, text: SourceText, direction: Direction) -> Diagnos
         column,
         "warning" if finding.severity == "warning" else "error",
         (quoted + message)[:MAX_MESSAGE],
-        source_line[:MAX_SOURCE_LINE],
+        source_line,
         hint_for(message, written, [file for file, _, _ in places]),
     )
 

@@ -36,3 +36,7 @@ def test_only_packed_headers_are_headers_of_the_user() -> None:
     assert text.has_header("lib/common.h")
     assert not text.has_header("sys/linux/common.h")
     assert not text.has_header("<stdin>")
+
+
+def test_a_line_without_end_is_cut() -> None:
+    assert 1000 == len(SourceText("x" * 1_000_000).line("<stdin>", 1))
