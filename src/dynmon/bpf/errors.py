@@ -24,7 +24,7 @@ class _Refused(InjectionError):
     attempt: ClassVar[str]
 
     def __init__(self, file: str, message: str, log: Sequence[str] = (), hint: str = "") -> None:
-        hint = loading_hint(message) or hint
+        hint = loading_hint(message, hint)
         super().__init__(f"{self.attempt} the {file} code: {message}", file=file, message=message, hint=hint)
         self.log = list(log)
 

@@ -21,14 +21,15 @@ HINTS = tuple(
         ),
         (r"no answer in \d+ seconds", "make the code smaller: the kernel checks each way through it"),
         (r"the process that loads it died", "the object is damaged, or is none of BPF's: compile it again"),
-        (r"ELF|\.BTF|damaged", "compile it again with clang -target bpf -O2 -g -c, and send the object as it is"),
+        (r"\bis damaged\b", "compile it again with clang -target bpf -O2 -g -c, and send the object as it is"),
     )
 )
 
 
-def loading_hint(message: str) -> str:
-    """What to do about a refusal; "" where nothing is known."""
+def loading_hint(message: str, given: str = "") -> str:
+    """What to do about a refusal, if not what who refused says (`given`); "" where nothing is known."""
     if missing := UNDEFINED_FUNCTION.search(message):
         header = header_of(missing[1])
-        return f"names like this come from #include <{header}>" if header else hint_for_function(missing[1])
-    return next((hint for pattern, hint in HINTS if pattern.search(message)), "")
+        known = f"names like this come from #include <{header}>" if header else hint_for_function(missing[1])
+        return known or given
+    return given or next((hint for pattern, hint in HINTS if pattern.search(message)), "")
