@@ -10,7 +10,8 @@
      * path: {"program": "count"}       more keys of the path, in JSON
      */
 
-A JSON file has the same keys in an object, and the document that is refused under ``config``.
+A JSON file has the same keys in an object, and the document that is refused under ``config``; the code that is not to
+blame is in the folder ``good``, and named by ``code-file``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dynmon.cli.pack import resolve_code_files
+
 FOLDER = Path(__file__).parent / "programs"
+GOOD = Path(__file__).parent / "good"
 EXPECTATION = re.compile(r"^ \* (\w+): (.*)$", re.MULTILINE)
 
 
@@ -56,4 +60,5 @@ def _of_c(file: Path) -> Case:
 
 
 def _of_json(file: Path) -> Case:
-    return Case(file.stem, **json.loads(file.read_text()))
+    expected = json.loads(file.read_text())
+    return Case(file.stem, **{**expected, "config": resolve_code_files(expected["config"], GOOD)})
