@@ -23,13 +23,17 @@ MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 21: "PowerPC", 40: "ARM", 62: "x
 MACHINE_BPF = 247
 COMPILE = "compile it with 'clang -target bpf -O2 -g -c'"
 
+SHT_NULL = 0
 SHT_SYMTAB = 2
+SHT_STRTAB = 3
 SHT_NOBITS = 8
 SHT_REL = 9
+WITHOUT_CONTENT = (SHT_NULL, SHT_NOBITS)
 SHF_EXECINSTR = 4
 STT_FUNCTION = 2
 STT_SECTION = 3
 STB_WEAK = 2
+MOST_TEXT_BYTES = 1024  # of a symbol's name the kernel keeps 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,13 @@ def _sections(raw: bytes) -> tuple[Section, ...]:
     if count and entry_size != SECTION.size:
         raise ValueError("the ELF object is damaged: its section headers have a strange size")
     headers = [SECTION.unpack_from(raw, offset + index * entry_size) for index in range(count)]
+    # Each is copied: thousands that all are the whole object would take all memory.
+    if sum(fields[5] for fields in headers if fields[1] not in WITHOUT_CONTENT) > len(raw):
+        raise ValueError("the ELF object is damaged: its sections overlap")
     names = _content(raw, headers[names_index]) if headers else b""
     return tuple(
         Section(
-            name=text_at(names, fields[0]),
+            name=name_at(names, fields[0]),
             kind=fields[1],
             is_code=bool(fields[2] & SHF_EXECINSTR),
             strings=fields[6],
@@ -154,7 +161,7 @@ def _sections(raw: bytes) -> tuple[Section, ...]:
 
 def _content(raw: bytes, fields: tuple[int, ...]) -> bytes:
     kind, offset, size = fields[1], fields[4], fields[5]
-    return b"" if kind == SHT_NOBITS else raw[offset : offset + size]
+    return b"" if kind in WITHOUT_CONTENT else raw[offset : offset + size]
 
 
 def _symbols(sections: tuple[Section, ...]) -> tuple[Symbol, ...]:
@@ -164,12 +171,25 @@ def _symbols(sections: tuple[Section, ...]) -> tuple[Symbol, ...]:
     content, names = table.content, sections[table.strings].content
     usable = len(content) // SYMBOL.size * SYMBOL.size
     return tuple(
-        Symbol(text_at(names, name), section, value, size, information)
+        Symbol(name_at(names, name), section, value, size, information)
         for name, information, _, section, value, size in SYMBOL.iter_unpack(content[:usable])
     )
 
 
 def text_at(names: bytes, offset: int) -> str:
-    """The string that starts at `offset` of a string table."""
-    end = names.find(b"\0", offset)
-    return names[offset : end if end >= 0 else None].decode(errors="replace")
+    """The string that starts at `offset` of a string table, or its beginning: many long ones would take all memory."""
+    return names[offset : offset + MOST_TEXT_BYTES].partition(b"\0")[0].decode(errors="replace")
+
+
+def name_at(names: bytes, offset: int) -> str:
+    """The name that starts at `offset` of a string table; it can be shown as it is.
+
+    Raises:
+        ValueError: It is no name.
+    """
+    name = text_at(names, offset)
+    if len(name) == MOST_TEXT_BYTES:
+        raise ValueError(f"the ELF object is damaged: a name in it has {MOST_TEXT_BYTES} bytes or more")
+    if not name.isprintable():
+        raise ValueError(f"the ELF object is damaged: the name {name!r} in it cannot be printed")
+    return name

@@ -284,6 +284,8 @@ def _loaded(request: LoadRequest, answer: dict[str, Any], own_btf: bytes, fds: l
             declared = (int(key_type), int(value_type)) if is_reused or key_type or value_type else None
             bpf_map = undo.enter_context(BpfMap.from_fd(unowned[-1], str(name), declared))
             unowned.pop()
+            if bpf_map.info.name in maps:
+                raise ValueError("two maps of the same name")
             maps[bpf_map.info.name] = bpf_map
             if map_tags:
                 tags[bpf_map.info.name] = tuple(str(tag) for tag in map_tags)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dynmon.bpf import _libbpf
+from dynmon.bpf.elf import text_at
 from dynmon.bpf.facts import DeclaredMap, ObjectFacts, ProgramFacts
 from dynmon.bpf.kinds import ProgramType
 from dynmon.bpf.object_maps import Map, declared_maps
@@ -31,7 +32,7 @@ def inspect_object(raw: bytes, messages: Sequence[str]) -> ObjectFacts:
         programs=tuple(_program(parsed, each) for each in each_of(_libbpf.object_next_program, handle)),
         maps=tuple(_map(parsed, each) for each in declared_maps(handle, parsed.variables)),
         btf=parsed.btf,
-        license=license_section.content.partition(b"\0")[0].decode(errors="replace") if license_section else "",
+        license=text_at(license_section.content, 0) if license_section else "",
     )
 
 

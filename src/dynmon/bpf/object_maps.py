@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ FOR_OTHERS = frozenset({"dynmon:shared", "dynmon:public"})
 PINNED = re.compile(r"dynmon:[a-z_]+:(.*)")
 INNER = re.compile(r"dynmon:(?:array|hash)_of_maps\$(\w+)")
 INNER_REFERENCE_BYTES = 4
+MOST_MAPS = 1024  # each is a descriptor of the daemon's; a program uses no more than 64
 
 KCONFIG = ".kconfig"
 HIDDEN = (".rodata", KCONFIG)  # made by libbpf, of little use to anybody who reads maps
@@ -89,8 +91,16 @@ def _sizes(handle: int) -> tuple[int, int, int, int]:
 
 
 def declared_maps(handle: int, variables: Mapping[str, Variable]) -> list[Map]:
-    """All maps of an opened object."""
-    return [_declared(each, variables) for each in each_of(_libbpf.object_next_map, handle)]
+    """All maps of an opened object.
+
+    Raises:
+        Refusal: Two have the same name, which only a damaged object can bring about.
+    """
+    maps = [_declared(each, variables) for each in each_of(_libbpf.object_next_map, handle)]
+    name, count = next(iter(Counter(each.name for each in maps).most_common(1)), ("", 0))
+    if count > 1:
+        raise Refusal("open", f"the object is damaged: it has {count} maps called {name!r}")
+    return maps
 
 
 def _declared(handle: int, variables: Mapping[str, Variable]) -> Map:
@@ -137,6 +147,8 @@ def prepare_maps(maps: list[Map], parsed: Parsed, wish: Wish, used: Collection[s
         # A prog array belongs to the programs that are loaded with it: in another's, they would run at once.
         elif each.name not in filled:
             _replace(each, wish)
+    if len(made) > MOST_MAPS:
+        raise Refusal("open", f"{len(made)} maps would be made of it, {MOST_MAPS} are allowed")
     for each in maps:
         if each.is_wanted and not each.is_reused:
             _check_size(each)
@@ -253,7 +265,13 @@ def _check_same_shape(declared: Map) -> None:
 
 
 def _check_memory(maps: list[Map], limit: int) -> None:
-    needs = {each.name: each.memory for each in maps if each.is_wanted and not each.is_reused}
+    # A pattern is one map more, even where its own declaration is not made.
+    alone = {each.name: each.memory for each in maps}
+    needs = {
+        each.name: each.memory + alone.get(each.inner_pattern or "", 0)
+        for each in maps
+        if each.is_wanted and not each.is_reused
+    }
     total = sum(needs.values())
     if total > limit:
         largest = max(needs, key=lambda name: needs[name])

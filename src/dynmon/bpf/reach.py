@@ -55,13 +55,16 @@ class Code:
     def __init__(self, elf: Elf) -> None:
         self._elf = elf
         self._functions = _functions(elf)
+        self._by_name: dict[str, Function] = {}
+        for functions in self._functions.values():
+            for each in functions:
+                self._by_name.setdefault(each.name, each)
         self._relocations: dict[int, dict[int, Symbol]] = {}
         self._direct: dict[Function, Uses] = {}
 
     def function(self, name: str) -> Function | None:
         """The function called `name`."""
-        named = (each for functions in self._functions.values() for each in functions)
-        return next((each for each in named if each.name == name), None)
+        return self._by_name.get(name)
 
     def reached_from(self, names: Iterable[str]) -> Uses:
         """What the functions with these `names`, and all that they call, use; they are among its functions."""

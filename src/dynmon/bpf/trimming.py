@@ -15,7 +15,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 
-from dynmon.bpf.elf import HEADER, RELOCATION, SECTION, SHT_REL, SHT_SYMTAB, STB_WEAK, STT_FUNCTION, SYMBOL, Elf
+from dynmon.bpf.elf import (
+    HEADER,
+    RELOCATION,
+    SECTION,
+    SHT_REL,
+    SHT_STRTAB,
+    SHT_SYMTAB,
+    STB_WEAK,
+    STT_FUNCTION,
+    SYMBOL,
+    Elf,
+)
 from dynmon.bpf.reach import MAPS, variable_at
 
 STRUCT_OPS = b".struct_ops"
@@ -37,14 +48,12 @@ def with_btf(raw: bytes, elf: Elf, btf: bytes) -> bytes:
 
 def without_struct_ops(raw: bytes, elf: Elf) -> bytes:
     """The object with its struct_ops out of libbpf's sight."""
-    changed = raw
+    changed = bytearray(raw)
     for each in elf.sections:
-        if STRUCT_OPS in each.content and (each.name == BTF or each.kind not in (SHT_REL, SHT_SYMTAB)):
-            end = each.offset + len(each.content)
-            changed = (
-                changed[: each.offset] + changed[each.offset : end].replace(STRUCT_OPS, MEANINGLESS) + changed[end:]
-            )
-    return changed
+        if each.name == BTF or each.kind == SHT_STRTAB:
+            place = slice(each.offset, each.offset + len(each.content))
+            changed[place] = changed[place].replace(STRUCT_OPS, MEANINGLESS)
+    return bytes(changed)
 
 
 def trim(raw: bytes, elf: Elf, externs: Collection[str], arrays: Collection[str]) -> bytes:

@@ -46,6 +46,11 @@ def mutants(raw, seed):
         yield bytes(mutant)
 
 
+TABLE = """
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); }
+%s SEC(".maps");
+"""
+PASS = 'SEC("tc") int dynmon_ingress(struct __sk_buff *ctx) { return TC_ACT_UNSPEC; }'
 PLAIN = {
     "zoo": (ZOO % (CHOSEN % "tc"), {"program": "chosen", "wanted": frozenset({"others"})}),
     "tail calls": (STATIC_TAIL_CALLS, {"program": "entry", "tail_calls": {"jumps": {0: "one"}}}),
@@ -130,3 +135,38 @@ def test_an_object_too_large_for_a_message_is_refused_here(loader):
     """Not by the death of a process."""
     with pytest.raises(OpenError, match="larger than 64 MiB"):
         loader.load(request_for(bytes(65 << 20)))
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "other", "message"),
+    [
+        (
+            '__u64 one SEC(".data.x") = 1; __u64 two SEC(".data.y") = 1;',
+            ".data.y",
+            ".data.x",
+            "2 maps called '.data.x'",
+        ),
+        (TABLE % "ma" + TABLE % "mb", "mb", "ma", "2 maps called 'ma'"),
+    ],
+)
+@pytest.mark.usefixtures("no_leaks")
+def test_two_maps_of_one_name_are_refused(loader, source, name, other, message):
+    """We would own one of them and forget the other, descriptor and all."""
+    raw = compile_c(source + PASS).replace(f"\0{name}\0".encode(), f"\0{other}\0".encode())
+    for attempt in (lambda: loader.load(request_for(raw)), lambda: loader.inspect(raw, "ingress")):
+        with pytest.raises(OpenError, match=message):
+            attempt()
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_an_object_makes_no_more_maps_than_a_daemon_can_hold(loader):
+    """A thousand descriptors travel; more are no use to one program, and maps that nobody wants do not count."""
+    raw = compile_c("".join(TABLE % f"m{number}" for number in range(1024)) + PASS)
+    with loader.load(request_for(raw)) as loaded:
+        assert 1024 == len(loaded.maps)
+
+    raw = compile_c("".join(TABLE % f"m{number}" for number in range(1025)) + PASS)
+    with pytest.raises(OpenError, match="1025 maps would be made of it, 1024 are allowed"):
+        loader.load(request_for(raw))
+    with loader.load(request_for(raw, wanted=frozenset({"m7"}))) as loaded:
+        assert ["m7"] == list(loaded.maps)

@@ -79,6 +79,16 @@ def test_maps_inside_of_maps_are_counted_too(load):
         load(source + PASS)
 
 
+@pytest.mark.parametrize("wanted", [None, frozenset({"outer"})])
+def test_patterns_are_counted_too(load, wanted):
+    """The pattern of a map of maps of the dialect is one map more, made also where its own declaration is not."""
+    outer = "__uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 4);"
+    source = a_map("pattern", "ARRAY", "__uint(max_entries, 1 << 20); __uint(key_size, 4); __uint(value_size, 256);")
+    source += a_map("outer", "ARRAY_OF_MAPS", outer).replace(";\n", ' TAG("dynmon:array_of_maps$pattern");\n')
+    with pytest.raises(LoadError, match="the largest is 'outer' with 256"):
+        load(source + PASS, wanted=wanted)
+
+
 def test_a_ring_buffer_gets_a_size_that_the_kernel_takes(load):
     """A power of two and whole pages: libbpf rounds up."""
     source = a_map("events", "RINGBUF", "__uint(max_entries, 5000);") + PASS
