@@ -20,7 +20,7 @@ import pytest
 REQUIRED = frozenset(filter(None, os.environ.get("DYNMON_TESTS_REQUIRE", "").split(",")))
 CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 0x0003
-_numbers = itertools.count(os.getpid() % 10_000 * 100)
+_numbers = itertools.count(os.getpid() % 10_000 * 10_000)  # of one of several processes
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
