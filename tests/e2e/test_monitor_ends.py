@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.python_scripts import Script, running_script, script_server
 from tests.hooks import attached, exists, program_ids, tcx_links
 from tests.packets import ethernet, ipv4, udp
 from tests.support import Veth, needs, wait_until
@@ -44,8 +47,11 @@ monitor = Monitor(interface, CODE, egress=CODE, hook=hook)
 '''
 READS_FOR_EVER = """
 with monitor:
+    while not monitor.read("PKTS", "ingress")["value"][0]:
+        pass
+    print("counts", flush=True)
     while True:
-        print(monitor.read("PKTS", "ingress")["value"][0], flush=True)
+        monitor.read("PKTS", "ingress")
 """
 OPENS_AND_CLOSES_FOR_EVER = """
 while True:
@@ -71,23 +77,23 @@ monitor.open()
 """
 
 
-@contextlib.contextmanager
-def script(text: str, veth: Veth, state_root: Path, kind: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python process that runs `text`; it is killed at the latest at the end of the block."""
-    hook, environment = HOOKS[kind]
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROLOGUE + text, veth.host, hook],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "XDG_CACHE_HOME": str(state_root), **environment},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+@pytest.fixture(scope="module")
+def server() -> Iterator[socket.socket]:
+    """Where all these scripts come from."""
+    with script_server() as server:
+        yield server
+
+
+@pytest.fixture
+def start(server, state_root, veth):
+    """Start a script that has a monitor of the interface."""
+
+    def start(text: str, kind: str) -> AbstractContextManager[Script]:
+        hook, environment = HOOKS[kind]
+        settings = {"XDG_CACHE_HOME": str(state_root), **environment}
+        return running_script(server, PROLOGUE + text, veth.host, hook, environment=settings)
+
+    return start
 
 
 @contextlib.contextmanager
@@ -129,22 +135,20 @@ def is_gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("kind", HOOKS)
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_a_killed_script_leaves_nothing(state_root, veth, kind, number):
+def test_a_killed_script_leaves_nothing(start, veth, kind, number):
     """Under traffic, while it reads; the interface is as it was before it came."""
     before = attached(veth.host)
-    with traffic(veth), script(READS_FOR_EVER, veth, state_root, kind) as process:
-        assert process.stdout is not None
-        wait_until(lambda: int(process.stdout.readline() or -1) > 0, "packets to be counted")
-        programs, family = program_ids(veth.host), family_of(process.pid)
+    with traffic(veth), start(READS_FOR_EVER, kind) as script:
+        assert "counts\n" == script.stdout.readline()
+        programs, family = program_ids(veth.host), family_of(script.pid)
         links = {link for direction in ("ingress", "egress") for link in tcx_links(veth.host, direction)}
         assert 2 == len(programs)
         assert {"tcx": 2, "clsact": 0, "xdp": 1}[kind] == len(links)
         assert before != attached(veth.host)
 
-        process.send_signal(number)
-        process.communicate(timeout=10)
+        script.send_signal(number)
 
-        assert -number == process.returncode
+        assert -number == script.wait()
         wait_until(lambda: attached(veth.host) == before, "the interface to be as it was")
         wait_until(lambda: not any(exists("prog", each) for each in programs), "the programs to go")
         wait_until(lambda: not any(exists("link", each) for each in links), "the links to go")
@@ -153,17 +157,15 @@ def test_a_killed_script_leaves_nothing(state_root, veth, kind, number):
 
 @pytest.mark.parametrize("kind", HOOKS)
 @pytest.mark.parametrize("lines", [1, 2, 5])
-def test_killed_while_it_opens_or_closes(state_root, veth, kind, lines):
+def test_killed_while_it_opens_or_closes(start, veth, kind, lines):
     """At whatever step the end comes."""
     before = attached(veth.host)
-    with script(OPENS_AND_CLOSES_FOR_EVER, veth, state_root, kind) as process:
-        assert process.stdout is not None
+    with start(OPENS_AND_CLOSES_FOR_EVER, kind) as script:
         for _ in range(lines):
-            assert process.stdout.readline()
-        family = family_of(process.pid)
+            assert script.stdout.readline()
+        family = family_of(script.pid)
 
-        process.kill()
-        process.communicate(timeout=10)
+        script.kill()
 
         wait_until(lambda: attached(veth.host) == before, "the interface to be as it was")
         wait_until(lambda: all(map(is_gone, family)), "the processes of the loader and the compiler to end")
@@ -171,29 +173,25 @@ def test_killed_while_it_opens_or_closes(state_root, veth, kind, lines):
 
 @pytest.mark.parametrize("kind", HOOKS)
 @pytest.mark.parametrize(("text", "status"), [(FAILS, 1), (IS_LEFT_OPEN, 0)], ids=["an exception", "the end"])
-def test_a_script_that_ends_by_itself(state_root, veth, kind, text, status):
+def test_a_script_that_ends_by_itself(start, veth, kind, text, status):
     """By an exception that nobody catches, and by the last line with a monitor still open."""
     before = attached(veth.host)
-    with script(text, veth, state_root, kind) as process:
-        _, errors = process.communicate(timeout=20)
-
-        assert status == process.returncode
-        assert ("ZeroDivisionError" in errors) == bool(status)
+    with start(text, kind) as script:
+        assert status == script.wait()
+        assert ("ZeroDivisionError" in script.stderr.read()) == bool(status)
     assert before == attached(veth.host)
 
 
 @pytest.mark.parametrize("kind", HOOKS)
-def test_a_forked_child_keeps_nothing_attached(state_root, veth, kind):
+def test_a_forked_child_keeps_nothing_attached(start, veth, kind):
     """It neither ends its parent's monitor when it closes it, nor keeps it when the parent is killed."""
     before = attached(veth.host)
-    with script(FORKS, veth, state_root, kind) as process:
-        assert process.stdout is not None
-        assert "forked\n" == process.stdout.readline()
-        programs, family = program_ids(veth.host), family_of(process.pid)
+    with start(FORKS, kind) as script:
+        assert "forked\n" == script.stdout.readline()
+        programs, family = program_ids(veth.host), family_of(script.pid)
         assert 2 == len(programs)
 
-        process.kill()
-        process.wait(10)
+        script.kill()
 
         wait_until(lambda: attached(veth.host) == before, "the interface to be as it was")
         wait_until(lambda: not any(exists("prog", each) for each in programs), "the programs to go")
