@@ -163,6 +163,27 @@ def test_an_array_has_its_index_as_key(veth):
         assert [(0, 0), (1, 0), (2, 4)] == monitor.read("PKTS").tolist()
 
 
+def test_a_metric_is_found_by_its_map_and_the_only_one_without_a_name(veth):
+    """Whoever knows the code need not know the configuration."""
+    with Monitor(veth.host, LIBBPF_C, metrics={"lengths": "LENGTHS"}) as monitor:
+        veth.send_in(FRAME, count=3)
+
+        for found in (monitor.read("lengths"), monitor.read("LENGTHS"), monitor.read()):
+            assert [(len(FRAME), 1)] == found.tolist()
+        assert ["key", "value"] == list(monitor.to_dataframe().columns)
+
+        monitor.inject(
+            LIBBPF_C,
+            metrics=[{"name": "count", "variable": "packets"}, "LENGTHS", {"name": "again", "map-name": "LENGTHS"}],
+        )
+        veth.send_in(FRAME, count=2)
+
+        assert [2] == monitor.read("packets")["value"].tolist()
+        assert 1 == len(monitor.read("LENGTHS"))  # the metric of that name, before others of that map
+        with pytest.raises(AmbiguousMetric, match="'LENGTHS', 'again', 'count': more than one metric; say which"):
+            monitor.read()
+
+
 def test_a_metric_that_is_emptied_on_read(veth):
     """Only `read` takes anything out of a map."""
     metric = {"map-name": "PKTS", "extraction-options": {"empty-on-read": True}}
@@ -206,7 +227,7 @@ def test_both_directions(veth):
 
         assert [{"PKTS": [5]}, {"PKTS": [3]}] == [monitor.metrics(each) for each in ("ingress", "egress")]
         assert [(0, 3)] == monitor.read("PKTS", "egress").tolist()
-        for ambiguous in (monitor.metrics, lambda: monitor.read("PKTS")):
+        for ambiguous in (monitor.metrics, lambda: monitor.read("PKTS"), monitor.read):
             with pytest.raises(AmbiguousMetric, match=r"'PKTS': in both directions; say direction='ingress'"):
                 ambiguous()
         with pytest.raises(DynmonError, match="direction must be 'ingress' or 'egress', not 'up'"):
@@ -225,7 +246,7 @@ def test_sent_packets_alone(veth):
 
 def test_a_configuration_of_the_daemon(veth, repository):
     config = json.loads((repository / "examples" / "packet_counter.json").read_text())
-    with Monitor(veth.host, config=config) as monitor:
+    with Monitor(veth.host, config) as monitor:
         veth.send_in(FRAME, count=6)
 
         assert {"packets_total": [6]} == monitor.metrics()
@@ -262,7 +283,7 @@ def test_a_refused_injection_changes_nothing(veth):
     with Monitor(veth.host, COUNTER) as monitor:
         veth.send_in(FRAME, count=3)
         with pytest.raises(CompileError):
-            monitor.inject("not C")
+            monitor.inject("not C;")
         veth.send_in(FRAME, count=2)
 
         assert [5] == monitor.metrics()["PKTS"]

@@ -1,6 +1,6 @@
 """Monitor an interface from a script or a notebook: the daemon's pipeline, in process and without the daemon."""
 
-from dynmon.monitor.documents import Code, CodeNotFound, CodeOptions, Metrics, NothingToRun
+from dynmon.monitor.documents import Code, CodeNotFound, CodeOptions, Config, Metrics, NothingToRun
 from dynmon.monitor.monitor import AmbiguousMetric, Monitor, NotRunning
 from dynmon.monitor.tables import column, table
 
@@ -9,6 +9,7 @@ __all__ = [
     "Code",
     "CodeNotFound",
     "CodeOptions",
+    "Config",
     "Metrics",
     "Monitor",
     "NotRunning",

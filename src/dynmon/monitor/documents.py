@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeGuard
 
 from dynmon.errors import InvalidInputError, NotFoundError
 from dynmon.models import CubeConfig, CubeType, DataplaneConfig, Direction, LogLevel, MetricConfig, validate_document
@@ -15,8 +16,11 @@ from dynmon.models.dataplane import ELF_MAGIC, GZIP_MAGIC, METRIC_NAME
 Code = str | bytes | os.PathLike[str]
 Metric = str | Mapping[str, Any] | MetricConfig
 Metrics = Mapping[str, Metric] | Iterable[Metric]
+Config = DataplaneConfig | Mapping[str, Any] | str | os.PathLike[str]
 
-FILE_SUFFIXES = (".c", ".o")
+# Every function has a brace, every declaration ends with a semicolon.
+SIGNS_OF_C = frozenset("\n;{")
+JSON_SUFFIX = ".json"
 TOTAL = "_total"
 
 
@@ -31,10 +35,10 @@ class CodeOptions(TypedDict, total=False):
 
 
 class CodeNotFound(NotFoundError):
-    """The file with the code cannot be read."""
+    """The file with the code, or with the whole configuration, cannot be read."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"read code from {str(path)!r}: {error.strerror or error}")
+        super().__init__(f"read {str(path)!r}: {error.strerror or error}")
         self.path = path
 
     def fields(self) -> Mapping[str, Any]:
@@ -56,25 +60,27 @@ def cube_document(config: DataplaneConfig, hook: CubeType | str, loglevel: LogLe
 
 
 def dataplane_document(
-    code: Code | None,
+    code: Code | Config | None,
     egress: Code | None,
     metrics: Metrics | None,
-    config: DataplaneConfig | Mapping[str, Any] | None,
+    config: Config | None,
     options: CodeOptions,
 ) -> DataplaneConfig:
-    """`config` itself, or what the other arguments come to.
+    """`config` itself, also where it stands in the place of `code`, or what the other arguments come to.
 
     Raises:
         NothingToRun: There is neither, or both.
         CodeNotFound: A file cannot be read.
         InvalidDocument: With every fault and its place.
     """
+    if config is None and _is_config(code):
+        code, config = None, code
     codes = {Direction.INGRESS: code, Direction.EGRESS: egress}
     given = {direction: each for direction, each in codes.items() if each is not None}
     if config is not None:
         if given or metrics is not None or options:
             raise NothingToRun("config says everything: give it alone, or else code, egress and what belongs to them")
-        document = validate_document(DataplaneConfig, config, "config")
+        document = validate_document(DataplaneConfig, _parsed(config), "config")
         if not any(document.path(direction) for direction in Direction):
             raise NothingToRun("config has neither ingress-path nor egress-path: nothing would run")
         return document
@@ -98,21 +104,42 @@ def metric_of_variable(name: str) -> MetricConfig:
     return validate_document(MetricConfig, document, "metric")
 
 
-def _code_document(code: Code) -> dict[str, str]:
-    if isinstance(code, str) and not _is_file_name(code):
-        return {"code": code}
+def _is_config(given: Code | Config | None) -> TypeGuard[Config]:
+    if isinstance(given, str | os.PathLike):
+        return _is_file(given) and os.fspath(given).endswith(JSON_SUFFIX)
+    return isinstance(given, DataplaneConfig | Mapping)
+
+
+def _is_file(given: str | os.PathLike[str]) -> bool:
+    return not isinstance(given, str) or not SIGNS_OF_C.intersection(given)
+
+
+def _parsed(config: Config) -> DataplaneConfig | Mapping[str, Any]:
+    if isinstance(config, DataplaneConfig | Mapping):
+        return config
+    content = _read(Path(config))
+    try:
+        return json.loads(content)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise InvalidInputError(f"read {os.fspath(config)!r}: {error}") from error
+
+
+def _code_document(code: Code | Config) -> dict[str, str]:
+    if isinstance(code, DataplaneConfig | Mapping):
+        raise NothingToRun("egress is code: a configuration is for both directions, and given alone")
     if isinstance(code, bytes):
         return _contents(code)
+    if isinstance(code, str) and not _is_file(code):
+        return {"code": code}
     path = Path(code)
+    return {"name": path.name, **_contents(_read(path))}
+
+
+def _read(path: Path) -> bytes:
     try:
-        return {"name": path.name, **_contents(path.read_bytes())}
+        return path.read_bytes()
     except OSError as error:
         raise CodeNotFound(path, error) from error
-
-
-def _is_file_name(text: str) -> bool:
-    # No C source is one line that ends so.
-    return "\n" not in text and text.endswith(FILE_SUFFIXES)
 
 
 def _contents(raw: bytes) -> dict[str, str]:

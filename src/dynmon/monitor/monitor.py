@@ -12,17 +12,18 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from dynmon.cubes import DynmonCube
+from dynmon.cubes import DynmonCube, MetricNotFound
 from dynmon.errors import ConflictError, InvalidInputError
 from dynmon.metrics import ExpositionFormat
 from dynmon.metrics.readings import entries_of
-from dynmon.models import AttachRequest, CubeType, DataplaneConfig, Direction, LogLevel, validate_document
-from dynmon.monitor.documents import Code, CodeOptions, Metrics, cube_document, dataplane_document
+from dynmon.models import AttachRequest, CubeType, Direction, LogLevel, validate_document
+from dynmon.monitor.documents import Code, CodeOptions, Config, Metrics, cube_document, dataplane_document
 from dynmon.monitor.frames import data_frame
 from dynmon.monitor.tables import Column, table
 from dynmon.monitor.workshop import Workshop
 
 NOT_IN_A_NAME = re.compile(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.-]")
+BOTH_DIRECTIONS = "in both directions; say direction='ingress' or direction='egress'"
 _numbers = itertools.count(1)
 
 
@@ -38,11 +39,10 @@ class NotRunning(ConflictError):
 
 
 class AmbiguousMetric(InvalidInputError):
-    """Both directions have a metric of this name."""
+    """More than one metric may be meant, or metrics of both directions."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        listed = ", ".join(map(repr, names))
-        super().__init__(f"{listed}: in both directions; say direction='ingress' or direction='egress'")
+    def __init__(self, names: Sequence[str], advice: str = BOTH_DIRECTIONS) -> None:
+        super().__init__(f"{', '.join(map(repr, names))}: {advice}")
         self.names = tuple(names)
 
     def fields(self) -> Mapping[str, Any]:
@@ -56,12 +56,13 @@ class Monitor:
             time.sleep(10)
             print(monitor.metrics()["packets_total"])
 
-    `code` sees received packets, `egress` is the code for sent ones. Either is the path of a ``.c`` or ``.o`` file, C
-    source as text, or an object as bytes. `metrics` gives names to maps, or has entries as in a configuration; without
-    it every readable map and global variable is a metric under its own name. `options` are further keys of a path's
-    document: ``program``, ``program_type``, ``map_sizes``, ``constants``, ``initial_entries``. In place of all these,
-    `config` is a whole dataplane configuration as the daemon takes it. `hook` is ``TC``, or for received packets
-    ``XDP_SKB`` or ``XDP_DRV``; `loglevel` is for ``pcn_log``, whose lines go to the logger ``dynmon.cube.NAME``.
+    `code` sees received packets, `egress` is the code for sent ones. Either is the path of a file, C source as text, or
+    source or an object as bytes. `metrics` gives names to maps, or has entries as in a configuration; without it every
+    readable map and global variable is a metric under its own name. `options` are further keys of a path's document:
+    ``program``, ``program_type``, ``map_sizes``, ``constants``, ``initial_entries``. In place of all these, `config`,
+    or `code` itself, is a whole dataplane configuration as the daemon takes it, or the path of a JSON file with one.
+    `hook` is ``TC``, or for received packets ``XDP_SKB`` or ``XDP_DRV``; `loglevel` is for ``pcn_log``, whose lines go
+    to the logger ``dynmon.cube.NAME``.
 
     Nothing is compiled or attached before the block. After it, and however the process ends, nothing is left. In a
     notebook, `open` and `close` do what the block does, and so does the loss of the last reference. Every method may be
@@ -74,11 +75,11 @@ class Monitor:
     def __init__(
         self,
         interface: str,
-        code: Code | None = None,
+        code: Code | Config | None = None,
         *,
         egress: Code | None = None,
         metrics: Metrics | None = None,
-        config: DataplaneConfig | Mapping[str, Any] | None = None,
+        config: Config | None = None,
         hook: CubeType | str = CubeType.TC,
         loglevel: LogLevel | str = LogLevel.INFO,
         **options: Unpack[CodeOptions],
@@ -173,25 +174,26 @@ class Monitor:
         """
         return self.cube.open_metrics(ExpositionFormat.OPENMETRICS, drain=False)
 
-    def read(self, name: str, direction: str | None = None) -> Column:
+    def read(self, name: str | None = None, direction: str | None = None) -> Column:
         """A metric as a numpy structured array with the fields ``key``, where the map has keys, and ``value``.
 
-        A queue or a stack is emptied by it, and so is any other map whose metric says ``empty-on-read``.
+        `name` is the metric's, or that of its map or variable; it can be left out where there is only one metric. A
+        queue or a stack is emptied by reading it, and so is any other map whose metric says ``empty-on-read``.
 
         Raises:
             NotRunning: The monitor is not open.
             MetricNotFound: There is no such metric.
-            AmbiguousMetric: Both directions have it, and no `direction` was given.
+            AmbiguousMetric: There are several, and no `name`, or in both directions, and no `direction`, was given.
             KernelError: The kernel refused the read.
         """
         cube = self.cube
-        with cube.metric(self._place(cube, name, direction), name) as metric:
+        with cube.metric(*_find(cube, name, direction)) as metric:
             entries = entries_of(metric, drain=True)
             assert entries is not None, "a read that may drain always gives entries"
             return table(metric, entries)
 
-    def to_dataframe(self, name: str, direction: str | None = None) -> Any:
-        """A metric as a pandas DataFrame, or a polars one; its columns are ``key.src``, ``value.packets`` and so on.
+    def to_dataframe(self, name: str | None = None, direction: str | None = None) -> Any:
+        """What `read` gives as a pandas DataFrame, or a polars one; its columns are ``key.src``, ``value.packets``, ...
 
         Raises:
             UnsupportedError: Neither library is installed.
@@ -201,11 +203,11 @@ class Monitor:
 
     def inject(
         self,
-        code: Code | None = None,
+        code: Code | Config | None = None,
         *,
         egress: Code | None = None,
         metrics: Metrics | None = None,
-        config: DataplaneConfig | Mapping[str, Any] | None = None,
+        config: Config | None = None,
         **options: Unpack[CodeOptions],
     ) -> None:
         """Run other code from the next packet on; none passes unseen. A direction that is not mentioned runs on.
@@ -217,15 +219,6 @@ class Monitor:
         """
         self.cube.inject(dataplane_document(code, egress, metrics, config, options))
 
-    def _place(self, cube: DynmonCube, name: str, direction: str | None) -> Direction:
-        if direction:
-            return _direction(direction)
-        having = [each for each in Direction if name in cube.metric_names(each)]
-        if len(having) > 1:
-            raise AmbiguousMetric([name])
-        with_metrics = [each for each in Direction if cube.metric_names(each)]
-        return next(iter(having or with_metrics), Direction.INGRESS)
-
     def _forget(self) -> None:
         """In a forked child: this monitor is the parent's."""
         cube, self._cube = self._cube, None
@@ -233,6 +226,23 @@ class Monitor:
             self._end.detach()
         if cube:
             cube.abandon()
+
+
+def _find(cube: DynmonCube, name: str | None, direction: str | None) -> tuple[Direction, str]:
+    """The metric of this name, else the one that reads the map or variable of this name; None is the only one."""
+    directions = [_direction(direction)] if direction else list(Direction)
+    metrics = [(each, metric) for each in directions for metric in cube.path(each).metric_configs]
+    found = [(each, metric.name) for each, metric in metrics if name in (None, metric.name)]
+    found = found or [(each, metric.name) for each, metric in metrics if name in (metric.map_name, metric.variable)]
+    names = sorted({metric for _, metric in found})
+    if not found:
+        with_metrics = [each for each, _ in metrics] or directions
+        raise MetricNotFound(cube.name, with_metrics[0], name or "", cube.metric_names(with_metrics[0]))
+    if len(names) > 1:
+        raise AmbiguousMetric(names, "more than one metric; say which to read")
+    if len(found) > 1:
+        raise AmbiguousMetric(names)
+    return found[0]
 
 
 def _direction(word: str) -> Direction:

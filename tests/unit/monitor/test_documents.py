@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
@@ -20,15 +21,18 @@ def document(code=None, egress=None, metrics=None, config=None, **options):
     return dataplane_document(code, egress, metrics, config, options)
 
 
-def test_text_is_source_and_a_file_name_is_a_file(tmp_path):
-    """One line that ends in .c is no C: it can only be a file."""
-    file = tmp_path / "probe.c"
+@pytest.mark.parametrize("name", ["probe.c", "probe"])
+def test_text_is_source_and_a_file_name_is_a_file(tmp_path, name):
+    """One line without a brace or a semicolon is no C: it can only be a file."""
+    file = tmp_path / name
     file.write_text(SOURCE)
 
-    assert (SOURCE, "unnamed") == (document(SOURCE).ingress_path.code, document(SOURCE).ingress_path.name)
+    for source in (SOURCE, "int handle_rx;", "int handle_rx() {}", SOURCE.encode()):
+        path = document(source).ingress_path
+        assert (source if isinstance(source, str) else source.decode(), "unnamed") == (path.code, path.name)
     for spelling in (file, str(file)):
         path = document(egress=spelling).egress_path
-        assert (SOURCE, "probe.c") == (path.code, path.name)
+        assert (SOURCE, name) == (path.code, path.name)
 
 
 def test_an_object_is_known_by_its_contents(tmp_path):
@@ -44,8 +48,9 @@ def test_an_object_is_known_by_its_contents(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(CodeNotFound, match=r"read code from '.*/nothing\.c': No such file or directory"):
-        document(tmp_path / "nothing.c")
+    for spelling in (tmp_path / "nothing.c", str(tmp_path / "nothing"), str(tmp_path / "nothing.json")):
+        with pytest.raises(CodeNotFound, match=r"read '.*/nothing(\..*)?': No such file or directory"):
+            document(spelling)
 
 
 def test_metrics_are_named_after_maps_or_given_whole():
@@ -79,13 +84,22 @@ def test_an_unknown_option_is_named():
         document(SOURCE, colour="blue")
 
 
-def test_a_configuration_is_taken_as_it_is():
+def test_a_configuration_is_taken_as_it_is(tmp_path):
+    """As a dict, a model or a file; under its name, or in the place of the code."""
     config = {"ingress-path": {"code": SOURCE, "metric-configs": [{"name": "a", "map-name": "A"}]}}
+    expected = DataplaneConfig.model_validate(config)
+    file = tmp_path / "probe.json"
+    file.write_text(json.dumps(config))
 
-    found = document(config=config)
+    for spelling in (config, expected, file, str(file)):
+        assert expected == document(config=spelling) == document(spelling)
 
-    assert SOURCE == found.ingress_path.code
-    assert found == document(config=DataplaneConfig.model_validate(config))
+
+def test_a_configuration_that_is_no_json_names_its_file(tmp_path):
+    (tmp_path / "probe.json").write_text("{")
+
+    with pytest.raises(InvalidInputError, match=r"read '.*/probe\.json': Expecting property name"):
+        document(tmp_path / "probe.json")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +109,8 @@ def test_a_configuration_is_taken_as_it_is():
         ({"config": {}}, "config has neither ingress-path nor egress-path"),
         ({"code": SOURCE, "config": {"ingress-path": {"code": SOURCE}}}, "config says everything"),
         ({"metrics": ["A"], "config": {"ingress-path": {"code": SOURCE}}}, "config says everything"),
+        ({"code": {"ingress-path": {}}, "egress": SOURCE}, "config says everything"),
+        ({"egress": {"egress-path": {"code": SOURCE}}}, "egress is code: a configuration is for both directions"),
         ({"program": "probe", "config": {"ingress-path": {"code": SOURCE}}}, "config says everything"),
     ],
 )
