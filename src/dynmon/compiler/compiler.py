@@ -8,15 +8,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynmon.compiler.cache import ObjectCache
 from dynmon.compiler.diagnostics import MAX_DIAGNOSTICS, CompileError, parse_diagnostics
 from dynmon.compiler.headers import headers_digest, install_headers
 from dynmon.compiler.sandbox import Outcome, Sandbox
-from dynmon.compiler.spelling import Spelling, spelling_of
-from dynmon.compiler.toolchain import PROGRAMS, Toolchain, find_toolchain, flags_for
+from dynmon.compiler.spelling import Spelling, is_of_the_kernel_tree, spelling_of
+from dynmon.compiler.toolchain import KERNEL_WORDS, PROGRAMS, Toolchain, find_toolchain, flags_for
 from dynmon.compiler.vmlinux import KernelTypes
 from dynmon.errors import Diagnostic, KernelError
 from dynmon.models import Direction, Hook
@@ -57,13 +57,22 @@ class _Workshop:
 
     def flags(self, job: _Job) -> tuple[str, ...]:
         """The command line for the job."""
-        return (*self._kernel_types_flags(job), *flags_for(job.spelling, job.direction, job.hook))
+        words = KERNEL_WORDS if job.with_kernel_words else ()
+        return (*self._kernel_types_flags(job), *words, *flags_for(job.spelling, job.direction, job.hook))
 
     def run(self, job: _Job) -> Outcome:
-        """Compile."""
-        if self._kernel_types_flags(job):
+        """Compile; code of the kernel's tree gets its words when it does not do without them."""
+        has_kernel_types = bool(self._kernel_types_flags(job))
+        if has_kernel_types:
             self.kernel_types.prepare()
-        return self.sandbox.run(self.flags(job), job.text)
+        outcome = self.sandbox.run(self.flags(job), job.text)
+        may_want_words = job.spelling is Spelling.LIBBPF and not has_kernel_types
+        if outcome.messages and may_want_words and is_of_the_kernel_tree(job.source):
+            with_words = replace(job, with_kernel_words=True)
+            again = self.sandbox.run(self.flags(with_words), job.text)
+            if again.is_object:
+                return again
+        return outcome
 
     def _kernel_types_flags(self, job: _Job) -> tuple[str, ...]:
         return self.kernel_types.flags(job.source) if job.spelling is Spelling.LIBBPF else ()
@@ -77,6 +86,7 @@ class _Job:
     direction: Direction
     hook: Hook
     spelling: Spelling
+    with_kernel_words: bool = False
 
     @property
     def text(self) -> bytes:
@@ -134,7 +144,7 @@ class Compiler:
         with self._turn, self._current_workshop() as workshop:
             outcome = workshop.run(job)
         findings = parse_diagnostics(outcome.messages, source, direction)
-        if outcome.status or outcome.stopped or not outcome.output:
+        if not outcome.is_object:
             raise CompileError(self._explain(outcome, findings, direction))
         warnings = tuple(finding for finding in findings if finding.severity == "warning")
         self._cache.put(workshop.key(job), outcome.output, warnings)

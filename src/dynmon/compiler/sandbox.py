@@ -43,6 +43,11 @@ class Outcome:
     messages: str
     stopped: str = ""
 
+    @property
+    def is_object(self) -> bool:
+        """Whether there is something to show for it."""
+        return not self.status and not self.stopped and bool(self.output)
+
 
 class Sandbox:
     """Runs one toolchain in one folder of headers; several threads may do so at once."""

@@ -27,6 +27,11 @@ HANDLER = "handle_rx"
 SECTION = re.compile(r"(?:\w*_)?sec(?:tion)?_*", re.IGNORECASE)
 NOT_A_PROGRAM = re.compile(r"\.|(?:license|version)$|maps\b")
 
+# How code for the kernel's own build names headers, and what it has to define for them.
+OF_THE_KERNEL_TREE = re.compile(
+    r"^[ \t]*#[ \t]*(?:define[ \t]+KBUILD_MODNAME\b|include[ \t]*[<\"](?:uapi/|net/ip|linux/(?:skbuff|kconfig)\.h))",
+    re.MULTILINE,
+)
 DEFINED_STRING = re.compile(rf"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+({STRING})", re.MULTILINE)
 
 
@@ -47,6 +52,11 @@ def spelling_of(source: str) -> Spelling:
         elif word == HANDLER and not own_section:  # a program may have this name too
             return Spelling.DIALECT
     return Spelling.LIBBPF if programs else Spelling.DIALECT
+
+
+def is_of_the_kernel_tree(source: str) -> bool:
+    """Whether the code was written to be built with the kernel's own headers."""
+    return bool(OF_THE_KERNEL_TREE.search(source))
 
 
 def without_comments(source: str) -> str:

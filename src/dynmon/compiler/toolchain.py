@@ -35,6 +35,8 @@ LIBBPF = (
     "include/libbpf",
     "-Wno-error=implicit-function-declaration",
 )
+# Code that was built in the kernel's own tree.
+KERNEL_WORDS = ("-include", "dynmon/kernel_words.h")
 COMMON = (
     "-target",
     "bpf",

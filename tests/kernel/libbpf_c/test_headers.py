@@ -122,3 +122,25 @@ def test_copying_is_done_in_place(compiler: Compiler, name: str, declared: bool)
     artifact = compiler.compile(source, Direction.INGRESS, Hook.TC)
 
     assert name.encode() + b"\0" not in artifact.object
+
+
+WORDS_OF_THE_TREE = [
+    "u64 x = 1;",
+    "int x = htons(1) + cpu_to_be32(2);",
+    "int x = sizeof(struct vlan_hdr);",
+    "int x = likely(1) + BIT(3);",
+]
+
+
+@pytest.mark.parametrize("word", WORDS_OF_THE_TREE)
+def test_code_of_the_kernels_tree_has_its_words(compiler: Compiler, word: str) -> None:
+    """Other code defines them itself, or is told that they are not there."""
+    program = f"{including('linux/if_vlan.h')}{word}{PROGRAM}"
+
+    compile_it(compiler, including("uapi/linux/bpf.h") + program)
+    with pytest.raises(CompileError):
+        compile_it(compiler, including("linux/bpf.h") + program)
+
+
+def test_code_of_the_kernels_tree_may_define_them_too(compiler: Compiler) -> None:
+    compile_it(compiler, including("uapi/linux/bpf.h", "linux/if_vlan.h") + OWN + PROGRAM)

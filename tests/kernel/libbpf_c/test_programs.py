@@ -54,6 +54,8 @@ PROGRAMS = [
     ("dynptr", "by_dynptr", TC, {"ring"}),
     ("no_license", "free_for_all", XDP, set()),
     ("tunnel", "encapsulate", TC, set()),
+    ("kernel_tree", "xdp_prog1", XDP, {"rxcnt"}),
+    ("c_library", "kind", TC, {"kinds"}),
 ]
 
 
