@@ -349,14 +349,17 @@ DYNMON = Path(sys.executable).parent / "dynmon"
 
 
 @pytest.fixture
-def dynmon(tmp_path, state_root):
+def dynmon(tmp_path, state_root, monkeypatch):
     """Runs the command in a folder with the code and a capture."""
     (tmp_path / "probe.c").write_text(CODE)
     (tmp_path / "traffic.pcap").write_bytes(CAPTURE)
 
-    def command(*arguments, **environment):
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def command(*arguments, stdin=None, **environment):
         return subprocess.run(
             [DYNMON, *map(str, arguments)],
+            stdin=stdin,
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -385,7 +388,7 @@ def test_the_command_needs_no_metrics(dynmon):
     assert "packets: 10 of 11\n" in outcome.stdout
     assert " drop     RX_DROP         1\n" in outcome.stdout
     assert " packet 5: INFO: four more: 46\n" in outcome.stdout
-    assert "\nPKT_COUNTER (array): [10]\n" in outcome.stdout
+    assert "\nmaps:\n PKT_COUNTER (array): [10]\n LENGTHS (hash):\n  key  value\n" in outcome.stdout
 
 
 def test_the_command_prints_open_metrics_alone(dynmon):
@@ -567,6 +570,89 @@ def test_the_choice_is_explained(dynmon, libbpf):
     assert "it has 2 programs for tc: first (tc), second (tc)" in refused.stderr
 
 
+READABLE = """\
+maps:
+ name      type   key-bytes  value-bytes  max-entries  memory-bytes
+ COUNTERS  array          4           16            1          4128
+
+constants:
+ name      type-name  value
+ shortest  __u32      45
+
+metrics:
+ name   reads     exported-as   series
+ all    COUNTERS  not exported       0
+ twice  COUNTERS  not exported       0
+ all, twice: it has no open-metrics-metadata: it is read as JSON only
+
+decoding:
+ all, twice:
+  path           type-name  offset  size  shown-as  why
+  value.packets  __u64           0     8  number    an integer of 8 bytes, unsigned
+  value.bytes    __u64           8     8  number    an integer of 8 bytes, unsigned
+"""
+
+
+def test_the_explanation_is_short_and_narrow(dynmon, libbpf):
+    metrics = ["--metric", "all=COUNTERS", "--metric", "twice=COUNTERS"]
+
+    outcome = dynmon("explain", "libbpf.o", "--program=first", "--constant=shortest=45", *metrics)
+
+    assert outcome.stdout[outcome.stdout.index("maps:") :] == READABLE
+    assert max(map(len, outcome.stdout.splitlines())) <= 100
+
+
+SIZELESS = """\
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+struct address { __u8 bytes[16]; __u16 port; };
+struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, struct address); __type(value, __u64); } SEEN SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __type(key, __u32); __type(value, __u64); __uint(max_entries, 5000); }
+	LENGTHS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, int); __type(value, int); __uint(max_entries, 1); }
+	UNUSED SEC(".maps");
+SEC("tc") int count(struct __sk_buff *ctx)
+{
+	struct address key = {.bytes = {0xfd, [15] = 1}, .port = 53};
+	__u64 one = 1, *packets;
+	__u32 length = 4000 + ctx->len;
+
+	packets = bpf_map_lookup_elem(&LENGTHS, &length);
+	if (packets)
+		*packets += 1;
+	bpf_map_update_elem(&SEEN, &key, &one, BPF_ANY);
+	return 0;
+}
+char _license[] SEC("license") = "GPL";
+"""
+
+
+def test_maps_are_shown_as_far_as_they_say_something(dynmon, tmp_path):
+    """Zeros of a long array are not, an array of bytes is one word, and an open size can be given."""
+    (tmp_path / "sizeless.c").write_text(SIZELESS)
+    command = ["test", "sizeless.c", "traffic.pcap", "--map-size", "SEEN=7"]
+
+    outcome = dynmon(*command, "--expect", "LENGTHS[4046]=1")
+    unsized = dynmon(*command[:-2])
+    explained = dynmon("explain", "sizeless.c", "--map-size", "SEEN=7")
+
+    assert (0, "") == (outcome.returncode, outcome.stderr)
+    rows = "".join(f"   {4042 + each}      1\n" for each in range(10))
+    assert f" LENGTHS (array), all others are 0:\n  index  value\n{rows}" in outcome.stdout
+    assert f"  fd{'00' * 14}01    53      1\n" in outcome.stdout
+    assert 1 == unsized.returncode
+    assert "map 'SEEN' has no max_entries" in unsized.stderr
+    assert "not made, because the program does not use them:\n UNUSED\n" in explained.stdout
+
+
+def test_the_capture_may_come_from_standard_input(tmp_path, dynmon):
+    with (tmp_path / "traffic.pcap").open("rb") as capture:
+        outcome = dynmon("test", COUNTED[0], "-", *COUNTED[2:], "--json", stdin=capture)
+
+    assert (0, "") == (outcome.returncode, outcome.stderr)
+    check_report(json.loads(outcome.stdout))
+
+
 def test_packets_of_every_protocol_run(dynmon, tmp_path):
     frames = [ethernet(ipv6(udp())), ethernet(ipv4(tcp(2))), bytes(12) + b"\x08\x06" + bytes(28), bytes(5000)]
     (tmp_path / "traffic.pcap").write_bytes(pcap(*frames, wire_lengths=[*map(len, frames[:3]), 9000]))
@@ -584,7 +670,7 @@ def test_whoever_may_not_load_programs_is_told(dynmon, tmp_path):
     outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
 
     assert 1 == outcome.returncode
-    assert "dynmon: cannot load eBPF programs without CAP_BPF; run it as root\n" == outcome.stderr
+    assert "dynmon: cannot load or attach eBPF programs without CAP_BPF; run it as root\n" == outcome.stderr
 
 
 def test_nothing_stays_in_the_kernel(dynmon):

@@ -104,6 +104,14 @@ class TailCall(Answer):
     program: str
 
 
+class Constant(Answer):
+    """A global variable that is not written to, and the value that the code finds in it."""
+
+    name: str
+    type_name: str
+    value: Any
+
+
 class PathExplanation(Answer):
     """What the code of a path is and would export; ``instructions`` are those of the program in the object."""
 
@@ -119,6 +127,7 @@ class PathExplanation(Answer):
     programs: list[ProgramExplanation]
     maps: list[MapExplanation]
     memory_bytes: int
+    constants: list[Constant]
     tail_calls: list[TailCall]
     metrics: list[MetricExplanation]
     warnings: list[dict[str, Any]]

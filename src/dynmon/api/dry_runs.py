@@ -23,8 +23,8 @@ FORM = "multipart/form-data"
 CONFIG_PARTS = ("dataplane-config", "config")
 CAPTURE_PART = "capture"
 MAX_PARTS = 8
-# What the threads for changes may be kept busy with.
-LIMITS = ReplayLimits(packets=1_000_000, seconds=30.0)
+# What the threads for changes may be kept busy with, and what an answer may hold.
+LIMITS = ReplayLimits(packets=1_000_000, seconds=30.0, entries=1000)
 
 
 class InvalidDryRun(InvalidInputError):

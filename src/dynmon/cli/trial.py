@@ -55,7 +55,7 @@ def add_test(commands: Commands[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_code(parser)
-    parser.add_argument("capture", type=Path, help="a pcap or pcapng file, which may be gzipped")
+    parser.add_argument("capture", type=_file, help="a pcap or pcapng file, which may be gzipped; - is standard input")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print the whole report as JSON")
     output.add_argument("--open-metrics", action="store_true", help="print the metrics as OpenMetrics text alone")
@@ -105,6 +105,14 @@ def _add_code(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--program", metavar="NAME", help="the program to run, where there are several")
     parser.add_argument(
+        "--map-size",
+        metavar="MAP=N",
+        action="append",
+        default=[],
+        type=_parsed(_parse_map_size),
+        help="how many entries a map has, above all one that leaves its size open",
+    )
+    parser.add_argument(
         "--constant",
         metavar="NAME=JSON",
         action="append",
@@ -124,6 +132,17 @@ def _parsed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return parsed
+
+
+def _file(name: str) -> Path:
+    return Path("/dev/stdin" if name == "-" else name)
+
+
+def _parse_map_size(text: str) -> tuple[str, int]:
+    name, _, size = text.partition("=")
+    if not (name and size.isdecimal()):
+        raise ValueError(f"{text!r} must be written MAP=N, such as FLOWS=1024")
+    return name, int(size)
 
 
 def _parse_constant(text: str) -> tuple[str, Any]:
@@ -228,13 +247,14 @@ def _with_options(document: dict[str, Any], options: argparse.Namespace, directi
             raise PackError(f"there is no {direction} code in {options.source}")
         key, path = present[0], document[present[0]]
     path = dict(path)
-    given = read_metrics(options.metrics, (direction,)).get(direction, ()) if options.metrics else ()
-    if metrics := [*path.get("metric-configs", ()), *given, *options.metric]:
+    described = read_metrics(options.metrics, (direction,)).get(direction, ()) if options.metrics else ()
+    if metrics := [*path.get("metric-configs", ()), *described, *options.metric]:
         path["metric-configs"] = metrics
     if options.program:
         path["program"] = options.program
-    if options.constant:
-        path["constants"] = {**path.get("constants", {}), **dict(options.constant)}
+    for name, given in (("map-sizes", options.map_size), ("constants", options.constant)):
+        if given:
+            path[name] = {**path.get(name, {}), **dict(given)}
     return {**document, key: path}
 
 

@@ -16,7 +16,7 @@ from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, ObjectFacts, P
 from dynmon.bpf.pins import PIN_BY_NAME
 from dynmon.btf import Btf
 from dynmon.compiler import Artifact, Compiler, Spelling
-from dynmon.dataplane.constants import encode_constants
+from dynmon.dataplane.constants import READ_ONLY, encode_constants
 from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
 from dynmon.dataplane.log import LOG_MAP, LogTarget
 from dynmon.dataplane.programs import choose_program
@@ -160,7 +160,7 @@ class Foundry:
                 source=config.code or "",
                 constants={**placement.constants(), **blueprint.constants},
                 sizes=config.map_sizes or {},
-                wanted=_wanted(config, blueprint),
+                wanted=_wanted(config, blueprint, verbose=verbose),
                 tail_calls=blueprint.tail_calls,
                 reuse={**reuse, LOG_MAP: self.log.map_fd},
                 offers=offers,
@@ -171,15 +171,20 @@ class Foundry:
         )
 
 
-def _wanted(config: PathConfig, blueprint: Blueprint) -> frozenset[str] | None:
-    """The maps to make beside those the program uses: an object of many programs has many that it does not."""
+def _wanted(config: PathConfig, blueprint: Blueprint, *, verbose: bool) -> frozenset[str] | None:
+    """The maps to make beside those the program uses: an object of many programs has many that it does not.
+
+    Whoever wants to know everything (`verbose`) can also read the constants.
+    """
     if blueprint.artifact.spelling is Spelling.DIALECT:
         return None
     named = {metric.map_name for metric in config.metric_configs if metric.map_name}
     read = {metric.variable for metric in config.metric_configs if metric.variable}
-    if read and blueprint.facts:
+    if (read or verbose) and blueprint.facts:
         variables = Btf.parse(blueprint.facts.btf).variables
         named |= {variables[name].section for name in read if name in variables}
+        if verbose:
+            named |= {each.section for each in variables.values() if each.section.startswith(READ_ONLY)}
     return frozenset(named | set(config.initial_entries or ()))
 
 

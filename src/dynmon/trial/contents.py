@@ -13,13 +13,13 @@ from typing import Any
 from dynmon.bpf import BpfMap, MapType
 from dynmon.compiler import Spelling
 from dynmon.dataplane import LoadedPath
+from dynmon.dataplane.constants import READ_ONLY
 from dynmon.metrics import BoundMetric, UnreadableMap
 from dynmon.metrics.extraction import Entries
 from dynmon.metrics.readings import QUEUES, SHAPES, entries_of
 from dynmon.models import MetricConfig
 
 OWN_PREFIX = "dynmon_"
-CONSTANTS = ".rodata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,36 @@ class Contents:
     left_out: int
 
 
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A global variable that is not written to, and the value that the code finds in it."""
+
+    name: str
+    type_name: str
+    value: Any
+
+
 def own_maps(path: LoadedPath) -> dict[str, BpfMap]:
-    """The maps that the user's code has, those of the dialect left out."""
+    """The maps that the user's code has; those of the dialect and constants are left out."""
     is_dialect = path.artifact.spelling is Spelling.DIALECT
-    return {name: each for name, each in path.maps.items() if not (is_dialect and name.startswith(OWN_PREFIX))}
+    return {
+        name: each
+        for name, each in path.maps.items()
+        if not name.startswith(READ_ONLY) and not (is_dialect and name.startswith(OWN_PREFIX))
+    }
+
+
+def constants(path: LoadedPath) -> Iterator[Constant]:
+    """The constants of code that is not in the dialect; those inside of functions, such as formats, are left out."""
+    for name in path.maps:
+        metric = metric_of_map(path, name)[0] if name.startswith(READ_ONLY) else None
+        entries = entries_of(metric, drain=False) if metric else None
+        if metric is None or not entries:
+            continue
+        [values] = SHAPES[metric.bpf_map.info.map_type](metric, entries)
+        for variable, value in values.items():
+            if "." not in variable:
+                yield Constant(variable, path.btf.describe(path.btf.variables[variable].type_id), value)
 
 
 def bind(path: LoadedPath, config: MetricConfig) -> BoundMetric:
@@ -55,18 +81,18 @@ def metric_of_map(path: LoadedPath, name: str) -> tuple[BoundMetric | None, str]
         return None, error.reason
 
 
-def contents(path: LoadedPath, limit: int) -> Iterator[Contents]:
-    """What each readable map holds, at most `limit` entries of each; constants are not told."""
+def contents(path: LoadedPath, limit: int | None) -> Iterator[Contents]:
+    """What each readable map holds, at most `limit` entries of each where there is a limit."""
     for name, bpf_map in own_maps(path).items():
         metric, _ = metric_of_map(path, name)
-        if metric is None or name.startswith(CONSTANTS):
+        if metric is None:
             continue
         with refilled({name: bpf_map}):
             entries = entries_of(metric, drain=bpf_map.info.map_type in QUEUES)
         if entries is not None:
             first = Entries(entries.keys[:limit], entries.values[:limit])
             shown = SHAPES[bpf_map.info.map_type](metric, first)
-            yield Contents(name, bpf_map.info.map_type.name.lower(), shown, max(0, len(entries) - limit))
+            yield Contents(name, bpf_map.info.map_type.name.lower(), shown, len(entries) - len(first))
 
 
 @contextmanager

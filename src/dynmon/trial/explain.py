@@ -9,10 +9,11 @@ from typing import Any
 from dynmon.bpf import MapType, ObjectFacts, ProgramFacts, map_memory
 from dynmon.compiler import Spelling
 from dynmon.dataplane import LoadedPath
+from dynmon.dataplane.constants import READ_ONLY
 from dynmon.dataplane.programs import hook_of, is_foreign
 from dynmon.errors import diagnostics_as_data
 from dynmon.metrics import BoundMetric, MetricDescription, describe
-from dynmon.trial.contents import metric_of_map, own_maps
+from dynmon.trial.contents import Constant, constants, metric_of_map, own_maps
 from dynmon.trial.helpers import helper_name
 
 
@@ -70,6 +71,7 @@ class Explanation:
     programs: tuple[ProgramExplanation, ...]
     helpers: tuple[str, ...]
     maps: tuple[MapExplanation, ...]
+    constants: tuple[Constant, ...]
     tail_calls: tuple[TailCall, ...]
     metrics: tuple[MetricDescription, ...]
     warnings: tuple[Mapping[str, Any], ...]
@@ -89,6 +91,9 @@ class Explanation:
             "programs": [_program_wire(each) for each in self.programs],
             "maps": [_map_wire(each) for each in self.maps],
             "memory-bytes": sum(each.memory_bytes for each in self.maps if each.is_made),
+            "constants": [
+                {"name": each.name, "type-name": each.type_name, "value": each.value} for each in self.constants
+            ],
             "tail-calls": [{"map": call.map, "index": call.index, "program": call.program} for call in self.tail_calls],
             "metrics": [metric.wire() for metric in self.metrics],
             "warnings": list(self.warnings),
@@ -113,6 +118,7 @@ def explain(path: LoadedPath, metrics: Sequence[BoundMetric]) -> Explanation:
         programs=tuple(_program(each, path, facts) for each in facts.programs),
         helpers=tuple(helper_name(number) for number in uses.helpers) if uses else (),
         maps=tuple(_maps(path, facts)),
+        constants=tuple(constants(path)),
         tail_calls=tuple(_tail_calls(path, facts)),
         metrics=tuple(describe(metric) for metric in metrics),
         warnings=tuple(diagnostics_as_data(path.artifact.warnings)),
@@ -151,7 +157,7 @@ def _why(program: ProgramFacts, path: LoadedPath, facts: ObjectFacts) -> str:
 
 def _maps(path: LoadedPath, facts: ObjectFacts) -> Iterator[MapExplanation]:
     made = own_maps(path)
-    declared = {each.name: each for each in facts.maps}
+    declared = {each.name: each for each in facts.maps if not each.name.startswith(READ_ONLY)}
     for name, bpf_map in made.items():
         metric, unread = metric_of_map(path, name)
         info = bpf_map.info

@@ -25,7 +25,6 @@ from dynmon.trial.log_lines import LogLines
 from dynmon.trial.replay import Replay, ReplayLimits, replay
 from dynmon.trial.verdicts import verdicts
 
-MAX_ENTRIES = 1000
 MAX_LOG_LINES = 200
 CUT = (
     "packets that were cut when they were captured: {count}; the code saw their beginning only, and their length is "
@@ -87,7 +86,12 @@ def rehearse(foundry: Foundry, rehearsal: Rehearsal) -> dict[str, Any]:
         if rehearsal.capture is not None:
             with _apart(_logging_to(foundry, log), paths[direction]) as path:
                 outcome = replay(path, packets(rehearsal.capture), log, rehearsal.limits)
-                report |= {"direction": direction.value, **_told(outcome, path), **_counted(path), **_said(log)}
+                report |= {
+                    "direction": direction.value,
+                    **_told(outcome, path),
+                    **_counted(path, rehearsal.limits.entries),
+                    **_said(log),
+                }
         return report
 
 
@@ -176,7 +180,7 @@ def _told(outcome: Replay, path: LoadedPath) -> dict[str, Any]:
     }
 
 
-def _counted(path: LoadedPath) -> dict[str, Any]:
+def _counted(path: LoadedPath, limit: int | None) -> dict[str, Any]:
     """The metrics as JSON and as text, and all that the maps hold."""
     metrics = _bound(path)
     with refilled(path.maps):
@@ -187,7 +191,7 @@ def _counted(path: LoadedPath) -> dict[str, Any]:
             texts[key] = expose(families_of(metrics, drain=True), form)
     maps = [
         {"name": each.name, "type": each.map_type, "entries": each.entries, "left-out": each.left_out}
-        for each in contents(path, MAX_ENTRIES)
+        for each in contents(path, limit)
     ]
     return {"metrics": readings, **texts, "maps": maps}
 

@@ -32,10 +32,11 @@ REFUSED = "the kernel makes no packet of it: cut off, or shorter than the header
 
 @dataclass(frozen=True, slots=True)
 class ReplayLimits:
-    """When to stop, though there are more packets."""
+    """When to stop, though there are more packets; and how many entries of a map are told."""
 
     packets: float = math.inf
     seconds: float = math.inf
+    entries: int | None = None
 
 
 @dataclass(slots=True)

@@ -120,12 +120,12 @@ def test_queues_and_stacks_are_told_everywhere_though_reading_empties_them(tried
 
 
 def test_contents_and_log_are_bounded(tried, monkeypatch):
-    monkeypatch.setattr(module, "MAX_ENTRIES", 3)
     monkeypatch.setattr(module, "MAX_LOG_LINES", 2)
     report = tried(
         "BPF_ARRAY(A, u64, 10);\nBPF_HASH(H, u32, u64, 10);",
         'H.increment(length); pcn_log(ctx, LOG_DEBUG, "%d bytes", length); pcn_log(ctx, LOG_DEBUG, "done");',
         *[FRAME + bytes(size) for size in range(5)],
+        limits=ReplayLimits(entries=3),
     )
 
     assert {"A": (3, 7), "H": (3, 2)} == {
