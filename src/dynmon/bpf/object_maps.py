@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dynmon.bpf import _libbpf, _syscall
+from dynmon.bpf.bpffs import is_on_bpffs
 from dynmon.bpf.kinds import MapType
 from dynmon.bpf.memory import map_memory
 from dynmon.bpf.opening import Parsed, each_of
@@ -232,20 +232,11 @@ def _in_tags(pattern: re.Pattern[str], tags: tuple[str, ...]) -> str | None:
 def _pinned(name: str, path: str) -> int:
     missing = Refusal("open", f"map not found: {name!r} should be pinned at {path!r}")
     try:
-        real = os.path.realpath(path)
-        if not any(real.startswith(f"{folder}/") for folder in _bpf_folders()):
+        if not is_on_bpffs(Path(path).stat()):
             raise missing
-        return _syscall.object_get(real)
+        return _syscall.object_get(path)
     except (OSError, ValueError) as error:
         raise missing from error
-
-
-def _bpf_folders() -> Iterator[str]:
-    """Where BPF filesystems are mounted; only there may a map be taken from."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields, _, kind = line.partition(" - ")
-        if kind.startswith("bpf "):
-            yield fields.split()[4]
 
 
 def _check_same_shape(declared: Map) -> None:

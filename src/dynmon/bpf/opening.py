@@ -18,6 +18,9 @@ from dynmon.bpf.refusals import Refusal, refusal_of
 from dynmon.bpf.trimming import trim, with_btf, without_struct_ops
 from dynmon.bpf.variables import Variable, variables_of
 
+# The daemon reads all types of an object: two seconds for as much as this, and no object found in the wild has a fifth.
+MOST_BTF_BYTES = 4 << 20
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -43,6 +46,9 @@ class Parsed:
             section = elf.section(".BTF")
             if section is None and elf.section(MAPS) is not None:
                 raise Refusal("open", "it has maps but no BTF, which describes them", "compile it with -g")
+            if section and len(section.content) > MOST_BTF_BYTES:
+                size = f"{len(section.content) / (1 << 20):.1f} MiB"
+                raise Refusal("open", f"its BTF has {size}, {MOST_BTF_BYTES >> 20} MiB are allowed")
             btf = repaired(section.content, elf) if section else b""
             raw = without_struct_ops(with_btf(raw, elf, btf), elf)
             return cls(raw, elf, Code(elf), btf, variables_of(btf), static_values(elf))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dynmon.bpf import _syscall
+from dynmon.bpf.bpffs import is_on_bpffs
 from dynmon.errors import InjectionError
 
 PIN_BY_NAME = "dynmon:pin-by-name"
@@ -107,8 +108,13 @@ class PinFolder:
         if self._lock >= 0:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
+            # What is elsewhere are no pins, and not ours to remove: an option may name any folder.
+            if not is_on_bpffs(os.fstat(lock)):
+                with suppress(OSError):  # there is something in it
+                    self._folder.rmdir()
+                raise OSError(errno.EINVAL, "it is not on a BPF filesystem")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BaseException:
             os.close(lock)

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 
@@ -129,6 +130,14 @@ def test_an_object_that_claims_to_be_enormous_is_refused(loader):
     raw[60:62] = b"\xff\xff"  # the number of sections
     with pytest.raises(InjectionError):
         loader.load(request_for(bytes(raw)))
+
+
+def test_an_object_with_types_for_a_kernel_is_refused(loader):
+    """The daemon would read them for seconds, with all else waiting for its turn."""
+    for size, attempt in ((3, nullcontext()), (5, pytest.raises(OpenError, match=r"its BTF has 5.* MiB, 4 MiB are"))):
+        raw = compile_c(f"struct {{ int {'m' * (size << 20)}; }} seen;" + PASS)
+        with attempt:
+            assert ["dynmon_ingress"] == [each.name for each in loader.inspect(raw, "ingress").programs]
 
 
 def test_an_object_too_large_for_a_message_is_refused_here(loader):
