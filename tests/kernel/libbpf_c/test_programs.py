@@ -56,6 +56,7 @@ PROGRAMS = [
     ("tunnel", "encapsulate", TC, set()),
     ("kernel_tree", "xdp_prog1", XDP, {"rxcnt"}),
     ("c_library", "kind", TC, {"kinds"}),
+    ("newer_words", "many_rounds", TC, {"slots", ".bss"}),
 ]
 
 
