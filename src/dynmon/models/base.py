@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Any, TypeVar
 
@@ -92,6 +92,7 @@ class Document(BaseModel):
         validate_by_alias=True,
         extra="forbid",
         frozen=True,
+        allow_inf_nan=False,
     )
 
     @model_validator(mode="before")
@@ -132,13 +133,22 @@ def validate_document(model: type[DocumentT], data: object, what: str) -> Docume
     try:
         return model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems = [
-            {"path": _json_path(item["loc"]), "message": _sentence(item)} for item in error.errors(include_url=False)
-        ]
-        raise InvalidDocument(what, problems) from error
+        raise InvalidDocument(what, [_problem(item) for item in error.errors(include_url=False)]) from error
 
 
-def _json_path(location: tuple[int | str, ...]) -> str:
+KEY = "[key]"  # what pydantic puts behind the key of an object when the key itself is wrong
+FREE = ("constants", "initial-entries")  # behind the names in these, pydantic's steps are types of JSON
+
+
+def _problem(item: Any) -> dict[str, str]:
+    location = item["loc"]
+    if KEY in location:
+        return {"path": _json_path(location[:-2]), "message": f"has a key that {_sentence(item)}"}
+    end = next((place + 2 for place, step in enumerate(location) if step in FREE), None)
+    return {"path": _json_path(location[:end]), "message": _sentence(item)}
+
+
+def _json_path(location: Sequence[int | str]) -> str:
     path = ""
     for step in location:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
@@ -152,7 +162,16 @@ SENTENCES = {
     "string_unicode": "must be a string of valid Unicode",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
     "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "int_type": "must be a whole number",
+    "finite_number": "must be a number that is not infinite",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "invalid-json-value": "must be what JSON has: a number, a string, a list, an object, true, false or null",
+    "recursion_depth_exceeded": "must not have so many lists and objects in each other",
+    "invalid_key": "must be a string",
     "bool_type": "must be true or false",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import gzip
 import io
 import re
@@ -45,6 +44,38 @@ def _check_label_name(name: str) -> str:
     if name in RESERVED_LABELS:
         raise ValueError(f"{name!r} is a reserved label name")
     return name
+
+
+def decode_object(text: str) -> bytes:
+    """The bytes of an ELF object in base64, which may be gzipped.
+
+    Raises:
+        ValueError: It is neither, or larger than MAX_OBJECT_BYTES.
+    """
+    try:
+        raw = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError as error:
+        raise ValueError("is not base64, or cut off: encode the .o file, as with base64 -w0") from error
+    if raw.startswith(GZIP_MAGIC):
+        raw = _decompressed(raw)
+    if len(raw) > MAX_OBJECT_BYTES:
+        raise ValueError(f"is larger than {MAX_OBJECT_BYTES >> 20} MiB")
+    if not raw.startswith(ELF_MAGIC):
+        raise ValueError("is not an ELF file: compile with clang -target bpf -c, and encode the .o file")
+    return raw
+
+
+def _decompressed(raw: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+            return stream.read(MAX_OBJECT_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError("is compressed with gzip, but damaged or cut off") from error
+
+
+def _check_object(text: str) -> str:
+    decode_object(text)
+    return text
 
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
@@ -119,7 +150,7 @@ class PathConfig(Document):
 
     name: str = "unnamed"
     code: Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARACTERS)] | None = None
-    object: Annotated[str, Field(min_length=1)] | None = None
+    object: Annotated[str, Field(min_length=1), AfterValidator(_check_object)] | None = None
     program: Name | None = None
     program_type: Hook | None = None
     map_sizes: dict[Name, Annotated[StrictInt, Field(ge=1, le=MAX_MAP_ENTRIES)]] | None = None
@@ -131,8 +162,6 @@ class PathConfig(Document):
     def _has_one_kind_of_code(self) -> PathConfig:
         if (self.code is None) == (self.object is None):
             raise ValueError("must have code (C source) or object (an ELF object in base64), and not both")
-        if self.object is not None:
-            decode_object(self.object)
         return self
 
     @property
@@ -161,33 +190,6 @@ class DataplaneConfig(Document):
     def path(self, direction: Direction) -> PathConfig | None:
         """The path of `direction`, None when it is not mentioned."""
         return self.ingress_path if direction is Direction.INGRESS else self.egress_path
-
-
-def decode_object(text: str) -> bytes:
-    """The bytes of an ELF object in base64, which may be gzipped.
-
-    Raises:
-        ValueError: It is neither, or larger than MAX_OBJECT_BYTES.
-    """
-    try:
-        raw = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError(f"object is not base64: {error}") from error
-    if raw.startswith(GZIP_MAGIC):
-        raw = _decompressed(raw)
-    if len(raw) > MAX_OBJECT_BYTES:
-        raise ValueError(f"object is larger than {MAX_OBJECT_BYTES >> 20} MiB")
-    if not raw.startswith(ELF_MAGIC):
-        raise ValueError("object is not an ELF file: compile with clang -target bpf -c, and encode the .o file")
-    return raw
-
-
-def _decompressed(raw: bytes) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-            return stream.read(MAX_OBJECT_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"object is not valid gzip: {error}") from error
 
 
 def _refuse_duplicates(names: list[str], what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import time
 
@@ -23,6 +24,9 @@ from dynmon.models.cube import check_cube_name
 from dynmon.models.dataplane import MAX_OBJECT_BYTES
 
 PATH = {"code": "int x;", "metric-configs": [{"name": "packets_total", "map-name": "PKTS"}]}
+
+ELF_START = "f0VMRg=="
+NESTED = functools.reduce(lambda inner, _: [inner], range(1000), 1)
 
 
 def metric(**changes):
@@ -63,17 +67,55 @@ def test_the_wire_form_has_the_documented_key_order():
     ("data", "place", "words"),
     [
         ({"ingress-path": {"name": "x"}}, "ingress-path", "must have code (C source) or object"),
-        ({"ingress-path": {"code": "x", "object": "eA=="}}, "ingress-path", "and not both"),
-        ({"ingress-path": {"object": "?"}}, "ingress-path", "object is not base64"),
-        ({"ingress-path": {"object": "eA=="}}, "ingress-path", "object is not an ELF file"),
-        ({"ingress-path": {"object": "H4sI"}}, "ingress-path", "object is not valid gzip"),
+        ({"ingress-path": {"code": "x", "object": ELF_START}}, "ingress-path", "and not both"),
+        ({"ingress-path": {"object": "?"}}, "ingress-path.object", "is not base64, or cut off"),
+        ({"ingress-path": {"object": "f0VMRg"}}, "ingress-path.object", "is not base64, or cut off"),
+        ({"ingress-path": {"object": "caf\xe9"}}, "ingress-path.object", "is not base64, or cut off"),
+        ({"ingress-path": {"object": "eA=="}}, "ingress-path.object", "is not an ELF file"),
+        ({"ingress-path": {"object": "H4sI"}}, "ingress-path.object", "but damaged or cut off"),
         (
             {"ingress-path": {"code": "x", "map-sizes": {"M": 0}}},
             "ingress-path.map-sizes.M",
-            "greater than or equal to",
+            "must be at least 1",
         ),
-        ({"ingress-path": {"code": "x", "map-sizes": {"M": "9"}}}, "ingress-path.map-sizes.M", "integer"),
-        ({"ingress-path": {"code": "x", "initial-entries": {"M": 9}}}, "ingress-path.initial-entries.M", "list"),
+        (
+            {"ingress-path": {"code": "x", "map-sizes": {"M": 1 << 32}}},
+            "ingress-path.map-sizes.M",
+            "must be at most 4294967295",
+        ),
+        (
+            {"ingress-path": {"code": "x", "map-sizes": {"M": "9"}}},
+            "ingress-path.map-sizes.M",
+            "must be a whole number",
+        ),
+        (
+            {"ingress-path": {"code": "x", "map-sizes": {"M": True}}},
+            "ingress-path.map-sizes.M",
+            "must be a whole number",
+        ),
+        ({"ingress-path": {"code": "x", "map-sizes": [9]}}, "ingress-path.map-sizes", "must be an object"),
+        (
+            {"ingress-path": {"code": "x", "map-sizes": {"": 9}}},
+            "ingress-path.map-sizes",
+            "has a key that must not be empty",
+        ),
+        ({"ingress-path": {"code": "x", "constants": {"C": float("inf")}}}, "ingress-path.constants.C", "not infinite"),
+        ({"ingress-path": {"code": "x", "constants": {"C": NESTED}}}, "ingress-path.constants.C", "in each other"),
+        (
+            {"ingress-path": {"code": "x", "constants": {"C": b"x"}}},
+            "ingress-path.constants.C",
+            "must be what JSON has",
+        ),
+        (
+            {"ingress-path": {"code": "x", "initial-entries": {"M": 9}}},
+            "ingress-path.initial-entries.M",
+            "must be a list",
+        ),
+        (
+            {"ingress-path": {"code": "x", "initial-entries": {"M": [NESTED]}}},
+            "ingress-path.initial-entries.M",
+            "in each",
+        ),
         ({"ingress-path": {"code": "x", "program-type": "lwt"}}, "ingress-path.program-type", "must be 'tc' or 'xdp'"),
         (metric(variable="v"), "ingress-path.metric-configs[0]", "map-name or variable, and not both"),
         (metric(**{"map-name": None}), "ingress-path.metric-configs[0]", "map-name or variable, and not both"),
@@ -206,5 +248,5 @@ def test_an_object_is_base64_of_an_elf_file_gzipped_or_not(pack):
 def test_a_gzip_bomb_is_refused_before_it_goes_off():
     bomb = base64.b64encode(gzip.compress(bytes(MAX_OBJECT_BYTES * 20))).decode()
 
-    with pytest.raises(InvalidInputError, match="object is larger than 16 MiB"):
+    with pytest.raises(InvalidInputError, match="object: is larger than 16 MiB"):
         validate_document(PathConfig, {"object": bomb}, "path")
