@@ -1,8 +1,8 @@
 """JSON values → bytes: what a read gave can be given back.
 
 A value is laid over zeros, bit by bit. What members of a union say about the same bits must agree, so that all of them
-may be given, as a read shows them, or just one. True is written last and only where nothing else has set a bit, for a
-read shows it for any number but zero.
+may be given, as a read shows them, or just one. What a read shows for many contents is written last, and where the
+others have not already said so: true for any number but zero, null for a float that is NaN or infinite.
 
 What a read never shows but people write is understood where it can mean only one thing: text for arrays of char,
 addresses in their usual spelling or as hexadecimal digits for arrays of bytes, and dotted IPv4 for integers of four
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -40,6 +41,7 @@ MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 IPV4_SIZE = 4
 SHOWN_CHARACTERS = 40
 SHOWN_NAMES = 20
+CONTRADICTION = "contradicts another member of its union"
 FLOAT_FORMS = {2: "<e", 4: "<f", 8: "<d"}
 
 
@@ -91,6 +93,7 @@ class _Draft:
     def __init__(self, size: int) -> None:
         self._content = bytearray(size)
         self._taken = bytearray(size)
+        self._nulls: list[tuple[str, int, str]] = []
         self._truths: list[tuple[str, int, int]] = []
 
     def fill(self, plan: Plan, value: object, path: str, at: int) -> None:
@@ -106,7 +109,7 @@ class _Draft:
         taken = int.from_bytes(self._taken[start:end], "little")
         bits = number << shift & mask
         if (there ^ bits) & mask & taken:
-            raise UnencodableValue(path, "contradicts another member of its union")
+            raise UnencodableValue(path, CONTRADICTION)
         self._content[start:end] = (there | bits).to_bytes(end - start, "little")
         self._taken[start:end] = (taken | mask).to_bytes(end - start, "little")
 
@@ -115,19 +118,33 @@ class _Draft:
         self.put(path, 8 * at, 8 * len(content), int.from_bytes(content, "little"))
 
     def finished(self) -> bytes:
-        """The bytes, with every truth told."""
+        """The bytes, with every null and every truth told."""
+        for path, at, form in self._nulls:
+            self._spoil(path, at, form)
         for path, first_bit, width in self._truths:
             start, end = first_bit // 8, (first_bit + width + 7) // 8
             if not int.from_bytes(self._content[start:end], "little") >> first_bit % 8 & (1 << width) - 1:
                 self.put(path, first_bit, width, 1)
         return bytes(self._content)
 
+    def _spoil(self, path: str, at: int, form: str) -> None:
+        """Let a float be no finite number, by the bits that are not taken."""
+        end = at + struct.calcsize(form)
+        if math.isfinite(struct.unpack_from(form, self._content, at)[0]):
+            there, taken = (int.from_bytes(each[at:end], "little") for each in (self._content, self._taken))
+            self.put(path, 8 * at, 8 * (end - at), there | ~taken)
+        if math.isfinite(struct.unpack_from(form, self._content, at)[0]):
+            raise UnencodableValue(path, CONTRADICTION)
+
     def write_integer(self, plan: Integer, value: object, path: str, at: int) -> None:
         if plan.size == IPV4_SIZE and isinstance(value, str) and (address := _address(value, IPV4_SIZE)):
             self.put_bytes(path, at, address)
             return
-        number = _number(value, 8 * plan.size, plan.is_signed, path) & (1 << 8 * plan.size) - 1
-        self.put_bytes(path, at, number.to_bytes(plan.size, "big" if plan.is_big_endian else "little"))
+        number = _number(value, 8 * plan.size, plan.is_signed, path)
+        if plan.is_big_endian:
+            self.put_bytes(path, at, number.to_bytes(plan.size, "big", signed=plan.is_signed))
+        else:
+            self.put(path, 8 * at, 8 * plan.size, number)
 
     def write_bits(self, plan: Bits, value: object, path: str, at: int) -> None:
         self.put(path, 8 * at + plan.shift, plan.bits, _number(value, plan.bits, plan.is_signed, path))
@@ -150,6 +167,9 @@ class _Draft:
         self.put(path, 8 * at + _shift(plan.number), _width(plan.number), number)
 
     def write_float(self, plan: Floating, value: object, path: str, at: int) -> None:
+        if value is None:
+            self._nulls.append((path, at, FLOAT_FORMS[plan.size]))
+            return
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UnencodableValue(path, f"expected a number, not {_shown(value)}")
         try:
