@@ -24,7 +24,7 @@ KERNEL = [
     *("asm/types.h", "linux/bpf.h", "linux/errno.h", "linux/icmp.h", "linux/icmpv6.h", "linux/if_arp.h"),
     *("linux/if_ether.h", "linux/if_link.h", "linux/if_packet.h", "linux/if_tunnel.h", "linux/if_vlan.h"),
     *("linux/igmp.h", "linux/in.h", "linux/in6.h", "linux/ip.h", "linux/ipv6.h", "linux/mpls.h", "linux/pkt_cls.h"),
-    *("linux/ptrace.h", "linux/stddef.h", "linux/tcp.h", "linux/types.h", "linux/udp.h"),
+    *("linux/ptrace.h", "linux/sctp.h", "linux/stddef.h", "linux/tcp.h", "linux/types.h", "linux/udp.h"),
     *("linux/version.h", "uapi/linux/bpf.h", "uapi/linux/ip.h"),
 ]
 INTERNAL = [
