@@ -196,7 +196,8 @@ class DynmonClient:
     ) -> dict[str, Any]:
         """Try a dataplane-config document as a cube would run it, on the packets of a pcap or pcapng file.
 
-        The packets come from `direction`: where there is code, ingress before egress.
+        The packets come from `direction`: where there is code, ingress before egress. Without code in the document,
+        that of the cube is tried.
         """
         body = {"dataplane-config": dict(config), "direction": direction}
         if capture is not None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 
 from dynmon.client import ApiError
 from tests.packets import ethernet, ipv4, ipv6, tcp, udp
-from tests.support import needs, run
+from tests.support import needs, run, wait_until
 from tests.unit.trial.capture_files import pcap, pcapng
 
 pytestmark = needs("kernel", "clang")
@@ -127,6 +128,64 @@ def test_the_running_code_counts_on_untouched(client, cube, veth):
 
     assert [3] == client.metric_value(cube, "ingress", "packets_total")
     assert {} == client.get(cube)["dataplane-config"]["egress-path"].get("metric-configs", {})
+
+
+def test_a_capture_alone_is_for_the_code_that_runs(daemon, client, cube, veth):
+    """On maps of its own, so that the counters of the cube do not move."""
+    client.inject(cube, CONFIG)
+    client.attach(cube, veth.host)
+    veth.send_in(FRAMES[0], count=3)
+
+    as_json = client.dry_run(cube, {}, CAPTURE)
+    as_form = httpx.post(f"{daemon.api}/dynmon/{cube}/dry-run", files={"capture": CAPTURE}).json()
+
+    check_report(as_json)
+    check_report(as_form)
+    assert [3] == client.metric_value(cube, "ingress", "packets_total")
+
+
+def test_dry_runs_disturb_nobody(daemon, client, cube, veth):
+    """While captures are replayed, packets are counted exactly, cubes come and go, and the daemon answers."""
+    public = CODE.replace("BPF_ARRAY(PKT_COUNTER, u64, 1)", 'BPF_TABLE_PUBLIC("array", int, u64, PKT_COUNTER, 1)')
+    configs = [CONFIG, {"ingress-path": {**PATH, "code": public}}]
+    capture = base64.b64encode(pcap(*[FRAMES[0]] * 5000)).decode()
+    client.inject(cube, CONFIG)
+    client.attach(cube, veth.host)
+    descriptors = len(list(Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
+
+    def tries(config):
+        answers = [
+            httpx.post(f"{daemon.api}/dynmon/{cube}/dry-run", json={**config, "capture": capture}, timeout=60)
+            for _ in range(2)
+        ]
+        return [answer.json()["metrics"][0]["value"] for answer in answers]
+
+    def life_of_another():
+        other = f"{daemon.api}/dynmon/other"
+        answers = [
+            httpx.request(method, other + place, json=body, timeout=60)
+            for _ in range(2)
+            for method, place, body in (
+                ("PUT", "", {"dataplane-config": CONFIG}),
+                ("POST", "/dry-run", {"capture": capture}),
+                ("DELETE", "", None),
+            )
+        ]
+        return [answer.status_code for answer in answers]
+
+    with ThreadPoolExecutor() as threads:
+        tried = [threads.submit(tries, config) for config in configs * 2]
+        lived = threads.submit(life_of_another)
+        packets = 0
+        while not all(each.done() for each in (*tried, lived)):
+            veth.send_in(FRAMES[0], count=50)
+            packets += 50
+            assert 200 == httpx.get(f"{daemon.url}/healthz", timeout=1).status_code
+
+    assert [[[5000]] * 2] * 4 == [each.result() for each in tried]
+    assert [201, 200, 200] * 2 == lived.result()
+    wait_until(lambda: [packets] == client.metric_value(cube, "ingress", "packets_total"), "the last packet")
+    wait_until(lambda: descriptors >= len(list(Path(f"/proc/{daemon.process.pid}/fd").iterdir())), "closed descriptors")
 
 
 def test_maps_of_others_are_not_counted_in(client, cube):
@@ -272,6 +331,13 @@ def test_problems_are_those_of_an_injection(daemon, client, cube, config):
             "dynmon/monitor/loglevel?dry-run=true",
             "PATCH of this resource has no dry run; nothing was changed",
         ),
+        ("POST", "attach?dry-run=true", "POST of this resource has no dry run; nothing was changed"),
+        ("POST", "cubes?dry-run=true", "POST of this resource has no dry run; nothing was changed"),
+        (
+            "GET",
+            "dynmon/monitor/metrics?dry-run=true",
+            "GET of this resource has no dry run; nothing was changed",
+        ),
     ],
 )
 def test_a_dry_run_that_cannot_be_is_refused(daemon, client, cube, method, place, sentence):
@@ -321,10 +387,13 @@ def test_a_form_that_makes_no_sense_is_refused(daemon, cube):
         httpx.post(place, data={"colour": "red"}, files={"capture": CAPTURE}),
         httpx.post(place, files={"capture": CAPTURE}),
         httpx.post(place, files=[("capture", CAPTURE)] * 20),
+        httpx.post(place, files=[("capture", CAPTURE)] * 2),
     ]
 
     assert [400] * len(answers) == [answer.status_code for answer in answers]
-    assert all(answer.json()["detail"] for answer in answers)
+    assert "the form cannot be read: Missing boundary in multipart." == answers[0].json()["detail"]
+    assert "capture is there twice" == answers[-1].json()["detail"]
+    assert ["json"] + ["schema"] * 6 == sorted(answer.json()["stage"] for answer in answers)
 
 
 def test_only_a_dry_run_may_be_large(daemon, cube):

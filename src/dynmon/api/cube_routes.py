@@ -66,7 +66,7 @@ def _path(template: str) -> str:
 def _write(write: Write, trial: Write, writer: Writer) -> Endpoint:
     async def change(request: Request) -> Response:
         name = request.path_params["name"]
-        chosen = trial if asks_for_dry_run(request, is_possible=write.has_dry_run) else write
+        chosen = trial if asks_for_dry_run(request) else write
         if write.method == "DELETE":
             return await writer.run(chosen.apply, name)
         return await writer.run(chosen.apply, name, await read_json(request))
@@ -162,7 +162,7 @@ def _add_collection(
     operations: Operations, registry: CubeRegistry, changes: Changes, trials: Changes, writer: Writer
 ) -> None:
     def chosen(request: Request) -> Changes:
-        return trials if asks_for_dry_run(request, is_possible=True) else changes
+        return trials if asks_for_dry_run(request) else changes
 
     def get(request: Request) -> Response:
         return JsonResponse([summary(cube) for cube in registry.cubes()])

@@ -14,6 +14,8 @@ from dynmon.models.base import Document
 class DryRun(Document):
     """Code to try, under ``dataplane-config`` or as the paths themselves; what is not said is as the cube has it.
 
+    Without code, that of the cube is tried, on maps of its own.
+
     ``capture`` is a pcap or pcapng file in base64, ``direction`` where its packets come from: where there is code,
     ingress before egress.
     """
@@ -36,7 +38,7 @@ class DryRun(Document):
 class DryRunForm(Answer):
     """A dry run as a form: ``dataplane-config`` (or ``config``) is JSON, ``capture`` a file."""
 
-    dataplane_config: DataplaneConfig
+    dataplane_config: DataplaneConfig | None = None
     capture: bytes | None = None
     direction: Direction | None = None
     type: CubeType | None = None

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from dynmon.api.bodies import as_object, parse_json, settable
 from dynmon.api.dry_run_schemas import DryRun
+from dynmon.api.effects import mentions_code
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import InvalidInputError
 from dynmon.models import DataplaneConfig, validate_document
@@ -34,32 +36,37 @@ class InvalidDryRun(InvalidInputError):
         return {"stage": "schema"}
 
 
-def asks_for_dry_run(request: Request, *, is_possible: bool) -> bool:
+def asks_for_dry_run(request: Request) -> bool:
     """Whether the query says ``dry-run=true``.
 
     Raises:
-        InvalidDryRun: It says something else about it, or it cannot be had here.
+        InvalidDryRun: It says something else about it.
     """
     values = request.query_params.getlist(QUERY)
     if not values or values == ["false"]:
         return False
     if values != ["true"]:
         raise InvalidDryRun(f"{QUERY} must be true or false, not {values[-1]!r}")
-    if not is_possible:
-        raise InvalidDryRun(f"{request.method} of this resource has no dry run; nothing was changed")
     return True
 
 
 async def read_dry_run(request: Request, limits: RequestLimits) -> tuple[bytes | dict[str, Any], bytes | None]:
-    """What came: the JSON text, or the fields of a form, and the capture that the form carries."""
+    """What came: the JSON text, or the fields of a form, and the capture that the form carries.
+
+    Raises:
+        InvalidDryRun: The form is none.
+    """
     if not request.headers.get("content-type", "").startswith(FORM):
         return await request.body(), None
-    async with request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=limits.body_bytes) as form:
-        return await _fields(form)
+    try:
+        async with request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=limits.body_bytes) as form:
+            return await _fields(form)
+    except HTTPException as error:
+        raise InvalidDryRun(f"the form cannot be read: {error.detail}") from error
 
 
 def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], capture: bytes | None) -> dict[str, Any]:
-    """Try what was sent in the place of the code of the cube called `name`.
+    """Try what was sent in the place of the code of the cube called `name`, or without code, that code itself.
 
     Raises:
         CubeNotFound: There is no such cube.
@@ -69,14 +76,12 @@ def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], ca
     cube = registry.get(name)
     document = validate_document(DryRun, settable(parse_json(given) if isinstance(given, bytes) else given), "dry run")
     if document.capture is not None:
-        if capture is not None:
-            raise InvalidDryRun("the capture is there twice")
         capture = _decoded(document.capture)
     config = document.dataplane_config or DataplaneConfig(
         ingress_path=document.ingress_path, egress_path=document.egress_path
     )
     trial = Rehearsal(
-        config,
+        config if mentions_code(config) else cube.dataplane_config,
         document.type or cube.type,
         document.loglevel or cube.loglevel,
         capture=capture,
@@ -88,16 +93,16 @@ def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], ca
 
 async def _fields(form: FormData) -> tuple[dict[str, Any], bytes | None]:
     fields: dict[str, Any] = {}
-    capture = None
-    for name, value in form.multi_items():
+    for part, value in form.multi_items():
         content = await value.read() if isinstance(value, UploadFile) else value.encode()
-        if name == CAPTURE_PART:
-            capture = content
-        elif name in CONFIG_PARTS:
-            fields["dataplane-config"] = as_object(parse_json(content))
+        name = CONFIG_PARTS[0] if part in CONFIG_PARTS else part
+        if name in fields:
+            raise InvalidDryRun(f"{part} is there twice")
+        if name == CONFIG_PARTS[0]:
+            fields[name] = as_object(parse_json(content))
         else:
-            fields[name] = content.decode(errors="replace")
-    return fields, capture
+            fields[name] = content if name == CAPTURE_PART else content.decode(errors="replace")
+    return fields, fields.pop(CAPTURE_PART, None)
 
 
 def _decoded(capture: str) -> bytes:

@@ -12,10 +12,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from dynmon import __version__
 from dynmon.api.dry_run_schemas import PathExplanation
+from dynmon.api.dry_runs import InvalidDryRun, asks_for_dry_run
 from dynmon.api.schemas import Problem
 
 Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
@@ -52,12 +53,27 @@ class _Page:
 
 
 class OperationRoute(Route):
-    """A route that tells those around it, in the scope, that it was the one."""
+    """A route that tells those around it, in the scope, that it was the one; it refuses dry runs that it cannot do."""
+
+    def __init__(self, path: str, endpoint: Endpoint, *, method: str, has_dry_run: bool) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.has_dry_run = has_dry_run
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the request is this route's."""
         match, child = super().matches(scope)
         return match, {**child, "route": self}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request.
+
+        Raises:
+            InvalidDryRun: It asks for a dry run, and this is done or not at all.
+        """
+        request = Request(scope)
+        if request.method in (self.methods or ()) and asks_for_dry_run(request) and not self.has_dry_run:
+            raise InvalidDryRun(f"{request.method} of this resource has no dry run; nothing was changed")
+        await super().handle(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +109,11 @@ class Operations:
         statuses = {status: summary, **(other_statuses or {}), **({200: EXPLAINED} if has_dry_run else {})}
         page = _Page(method, path, summary, tag, statuses, answer, media_type, body, form, has_dry_run)
         self._pages.append(page)
-        self.app.router.routes.append(OperationRoute(path, endpoint, methods=[method]))
+        self.app.router.routes.append(OperationRoute(path, endpoint, method=method, has_dry_run=has_dry_run))
 
     def add_help(self, path: str, endpoint: Endpoint) -> None:
         """Serve help at `path`; rest.md tells about it once for all."""
-        self.app.router.routes.append(OperationRoute(path, endpoint, methods=["OPTIONS"]))
+        self.app.router.routes.append(OperationRoute(path, endpoint, method="OPTIONS", has_dry_run=False))
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document."""

@@ -104,6 +104,13 @@ class DynmonCube:
             loaded = self._dataplane.paths.get(direction)
         return loaded.config if loaded else DEFAULT_PATH
 
+    @property
+    def dataplane_config(self) -> DataplaneConfig:
+        """The code that runs, where there is any."""
+        with self._state:
+            configs = {direction: path.config for direction, path in self._dataplane.paths.items()}
+        return DataplaneConfig(ingress_path=configs.get(Direction.INGRESS), egress_path=configs.get(Direction.EGRESS))
+
     def inject(self, config: DataplaneConfig) -> None:
         """Run the paths that `config` mentions, starting from empty maps; both of them or neither.
 
