@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from dynmon.cli.dynmon import main
 from tests.captures import FORMATS, NO_IP, TCP, UDP, Packet, dns_traffic, expected, ntp_traffic, tcp_traffic
 from tests.support import needs, run, wait_until
 
@@ -69,28 +71,39 @@ def recorded(folder: Path, packets: list[Packet], name: str = "pcapng-little-ns"
     return file
 
 
-def dry_run(repository: Path, example: str, capture: Path, *options: str) -> dict[str, object]:
-    """The values that ``dynmon test`` reports, by metric."""
-    report = run(str(DYNMON), "test", str(repository / "examples" / example), str(capture), "--json", *options)
-    return {metric["name"]: metric["value"] for metric in json.loads(report)["metrics"]}
+@pytest.fixture
+def dry_run(repository, state_root, monkeypatch, capsys):
+    """The values that ``dynmon test`` reports for an example, by metric."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(state_root / "cache"))
+
+    def values(example: str, capture: Path, *options: str) -> dict[str, object]:
+        status = main(["test", str(repository / "examples" / example), str(capture), "--json", *options])
+        said = capsys.readouterr()
+        assert (0, "") == (status, said.err)
+        return {metric["name"]: metric["value"] for metric in json.loads(said.out)["metrics"]}
+
+    return values
 
 
-def counted_by_tshark(capture: Path, condition: str) -> int:
-    """How many packets tshark finds."""
+def counted_by_tshark(capture: Path, filters: Mapping[str, str]) -> dict[str, int]:
+    """How many packets tshark finds for each filter: ``| 0.1 <> 0.9 | 14 | 1234 | 7 | 456 |``, frames before bytes."""
     apart = ("-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE")
-    return len(run("tshark", "-n", *apart, "-r", str(capture), "-Y", condition).splitlines())
+    statistics = ",".join(("io", "stat", "0", *filters.values()))
+    table = run("tshark", "-q", "-n", *apart, "-r", str(capture), "-z", statistics)
+    [row] = [line for line in table.splitlines() if "<>" in line]
+    return dict(zip(filters, map(int, row.split("|")[2::2]), strict=False))
 
 
 @pytest.mark.parametrize("hook", [[], ["--xdp"]], ids=["tc", "xdp"])
 @pytest.mark.parametrize("example", TRAFFIC)
-def test_example_counts_exactly(repository, tmp_path, example, hook):
+def test_example_counts_exactly(dry_run, tmp_path, example, hook):
     """What was put into the capture is what the example counts, to the packet."""
     packets, filters = TRAFFIC[example]
     truth = expected(packets, filters)
     assert all(truth.values())
     expectations = [f"--expect={name}={count}" for name, count in truth.items()]
 
-    values = dry_run(repository, example, recorded(tmp_path, packets), *hook, *expectations)
+    values = dry_run(example, recorded(tmp_path, packets), *hook, *expectations)
 
     assert truth == {name: values[name][0] for name in truth}
 
@@ -101,31 +114,31 @@ def test_tshark_counts_the_same(tmp_path, example):
     packets, filters = TRAFFIC[example]
     capture = recorded(tmp_path, packets)
 
-    seen = {name: counted_by_tshark(capture, f"({text}) && {NOT_QUOTED}") for name, text in filters.items()}
+    seen = counted_by_tshark(capture, {name: f"({text}) && {NOT_QUOTED}" for name, text in filters.items()})
 
     assert expected(packets, filters) == seen
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_format_of_the_file_does_not_matter(repository, tmp_path, name):
+def test_the_format_of_the_file_does_not_matter(dry_run, tmp_path, name):
     """pcap and pcapng, in either byte order, with times in micro- and nanoseconds, hold the same packets."""
     packets, filters = TRAFFIC["tcp_flags"]
 
-    values = dry_run(repository, "tcp_flags", recorded(tmp_path, packets, name))
+    values = dry_run("tcp_flags", recorded(tmp_path, packets, name))
 
     assert expected(packets, filters) == {name: value for name, (value,) in values.items()}
 
 
 @pytest.mark.parametrize(("example", "metric"), [("flows", "flows"), ("top_talkers", "talkers")])
-def test_every_packet_with_an_address_is_in_a_table(repository, tmp_path, example, metric):
+def test_every_packet_with_an_address_is_in_a_table(dry_run, tmp_path, example, metric):
     """Fragments, cut packets and errors included, as tshark finds them."""
     capture = recorded(tmp_path, EVERYTHING)
 
-    values = dry_run(repository, example, capture)
+    values = dry_run(example, capture)
 
     tables = {version: values[f"{version}_{metric}"] for version in ADDRESS_FILTERS}
     packets = {version: sum(row["value"]["packets"] for row in table) for version, table in tables.items()}
-    assert {version: counted_by_tshark(capture, text) for version, text in ADDRESS_FILTERS.items()} == packets
+    assert counted_by_tshark(capture, ADDRESS_FILTERS) == packets
 
 
 def test_an_expectation_that_does_not_hold_fails_the_command(repository, tmp_path):
@@ -146,9 +159,9 @@ def test_an_expectation_that_does_not_hold_fails_the_command(repository, tmp_pat
     assert f"expected dns_a_queries_total = {count + 1}, got {count}" in result.stderr
 
 
-def test_all_packets_are_counted(repository, tmp_path):
+def test_all_packets_are_counted(dry_run, tmp_path):
     """The smallest example sees each packet of the capture once."""
-    values = dry_run(repository, "packet_counter", recorded(tmp_path, EVERYTHING))
+    values = dry_run("packet_counter", recorded(tmp_path, EVERYTHING))
 
     assert {"packets_total": [len(EVERYTHING)]} == values
 
