@@ -66,7 +66,9 @@ def source_of(name: str) -> str:
     return with_local_includes(file.read_text(), file, Path.read_text)
 
 
-@pytest.mark.parametrize(("name", "program", "kind", "maps"), PROGRAMS, ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("name", "program", "kind", "maps"), PROGRAMS, ids=[f"{file}-{program}" for file, program, *_ in PROGRAMS]
+)
 def test_program_loads(
     compiler: Compiler, loader: Loader, name: str, program: str, kind: ProgramType, maps: set[str]
 ) -> None:
