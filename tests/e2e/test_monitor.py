@@ -208,6 +208,16 @@ def test_libbpf_c_with_its_options(veth):
         assert "\npackets 4\n" in monitor.open_metrics()
 
 
+def test_a_name_for_a_variable(veth):
+    """It may stand where the name of a map does."""
+    with Monitor(veth.host, LIBBPF_C, metrics={"packets_total": "packets", "lengths": "LENGTHS"}) as monitor:
+        veth.send_in(FRAME, count=3)
+
+        assert {"packets_total": [3], "lengths": [{"key": len(FRAME), "value": 1}]} == monitor.metrics()
+        assert "# TYPE packets counter\npackets_total 3\n" in monitor.open_metrics()
+        assert [(3,)] == monitor.read("packets").tolist()
+
+
 def test_an_object_from_its_file(veth, tmp_path):
     """Compiled by whoever; its name does not matter."""
     (tmp_path / "probe.c").write_text(LIBBPF_C)

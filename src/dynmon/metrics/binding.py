@@ -17,6 +17,8 @@ from dynmon.models import Direction, MetricConfig
 
 OWN_PREFIX = "dynmon_"
 CONSTANTS = ".rodata"
+IS_VARIABLE = "it is a global variable: name it with variable in place of map-name"
+IS_MAP = "it is a map: name it with map-name in place of variable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,12 @@ class BoundMetric:
             UnknownVariable: There is no such variable.
             UnreadableMap: It has no values to read, its flags forbid that, or they cannot be decoded.
         """
-        variable = _find_variable(config, direction, btf) if config.variable is not None else None
+        variable = _find_variable(config, direction, btf, maps) if config.variable is not None else None
         name = variable.section if variable else str(config.map_name)
         thing = f"variable {variable.name!r}" if variable else f"map {name!r}"
         if name not in maps and name not in declared and variable is None:
             names = _alike(name, {*maps, *declared})
-            raise UnknownMap(config.name, name, direction, names)
+            raise UnknownMap(config.name, name, direction, names, IS_VARIABLE if name in btf.variables else "")
         try:
             bpf_map = _made(maps, name)
             _check_access(bpf_map, variable, is_emptied=config.extraction_options.empty_on_read)
@@ -89,10 +91,10 @@ class _UnreadableError(Exception):
     """A reason, on its way to the metric's name."""
 
 
-def _find_variable(config: MetricConfig, direction: Direction, btf: Btf) -> GlobalVariable:
+def _find_variable(config: MetricConfig, direction: Direction, btf: Btf, maps: Iterable[str]) -> GlobalVariable:
     name = str(config.variable)
     if name not in btf.variables:
-        raise UnknownVariable(config.name, name, direction, declared_variables(btf))
+        raise UnknownVariable(config.name, name, direction, declared_variables(btf), IS_MAP if name in maps else "")
     return btf.variables[name]
 
 

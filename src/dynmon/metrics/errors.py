@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from dynmon.errors import InjectionError
 from dynmon.models import Direction
 
+FOLDED = "a variable that the compiler could fold away is not in the object: make it volatile, or not static"
+
 
 class UnusableMap(InjectionError):
     """A metric cannot have the map or variable it names; `thing` is that, as in ``map 'FLOWS'``."""
@@ -29,10 +31,12 @@ class UnusableMap(InjectionError):
 class UnknownMap(UnusableMap):
     """A metric names a map that the code does not have."""
 
-    def __init__(self, metric: str, map_name: str, direction: Direction, declared: Sequence[str]) -> None:
+    def __init__(
+        self, metric: str, map_name: str, direction: Direction, declared: Sequence[str], hint: str = ""
+    ) -> None:
         declares = f"it declares: {', '.join(declared)}" if declared else "it declares no maps"
         problem = f"is not declared by the {direction} code; {declares}"
-        super().__init__(metric, f"map {map_name!r}", direction, problem, _nearest(map_name, declared))
+        super().__init__(metric, f"map {map_name!r}", direction, problem, hint or _nearest(map_name, declared))
         self.declared = list(declared)
 
     def fields(self) -> Mapping[str, Any]:
@@ -42,12 +46,12 @@ class UnknownMap(UnusableMap):
 class UnknownVariable(UnusableMap):
     """A metric names a global variable that the object does not have."""
 
-    def __init__(self, metric: str, variable: str, direction: Direction, declared: Sequence[str]) -> None:
+    def __init__(
+        self, metric: str, variable: str, direction: Direction, declared: Sequence[str], hint: str = ""
+    ) -> None:
         has = f"it has: {', '.join(declared)}" if declared else "it has none"
         problem = f"is not among the global variables of the {direction} code; {has}"
-        hint = _nearest(variable, declared) or (
-            "a variable that the compiler could fold away is not in the object: make it volatile, or not static"
-        )
+        hint = hint or _nearest(variable, declared) or FOLDED
         super().__init__(metric, f"variable {variable!r}", direction, problem, hint)
         self.declared = list(declared)
 

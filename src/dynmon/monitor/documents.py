@@ -93,15 +93,13 @@ def dataplane_document(
     return validate_document(DataplaneConfig, paths, "monitor")
 
 
-def metric_of_map(name: str) -> MetricConfig:
-    """A metric for a map, under the map's own name."""
-    return validate_document(MetricConfig, {"name": name, "map-name": name, **_metadata(name, f"Map {name}")}, "metric")
+def metric_of(name: str) -> MetricConfig:
+    """A metric for a map or a global variable, under its own name.
 
-
-def metric_of_variable(name: str) -> MetricConfig:
-    """A metric for a global variable, under its own name."""
-    document = {"name": name, "variable": name, **_metadata(name, f"Variable {name}")}
-    return validate_document(MetricConfig, document, "metric")
+    Raises:
+        InvalidDocument: The name is too long for a metric.
+    """
+    return validate_document(MetricConfig, _metric_document(name, name), "metric")
 
 
 def _is_config(given: Code | Config | None) -> TypeGuard[Config]:
@@ -159,12 +157,8 @@ def _metric_document(name: str, metric: Metric) -> Mapping[str, Any] | MetricCon
         return metric
     if not isinstance(metric, str):
         return {"name": name, **metric} if name else metric
-    return {"name": name, "map-name": metric, **_metadata(name, f"Map {metric}")}
-
-
-def _metadata(name: str, help_text: str) -> dict[str, Any]:
-    """Export whatever has a name that can be exported."""
-    if not METRIC_NAME.fullmatch(name):
-        return {}
+    document = {"name": name, "map-name": metric}
+    if not METRIC_NAME.fullmatch(name):  # then it cannot be exported
+        return document
     kind = "counter" if name.endswith(TOTAL) else "untyped"
-    return {"open-metrics-metadata": {"type": kind, "help": help_text}}
+    return {**document, "open-metrics-metadata": {"type": kind, "help": f"Contents of {metric}"}}

@@ -24,7 +24,7 @@ from dynmon.errors import InjectionError, InvalidInputError
 from dynmon.metrics import BoundMetric
 from dynmon.metrics.binding import declared_names, declared_variables
 from dynmon.models import MetricConfig, PathConfig
-from dynmon.monitor.documents import metric_of_map, metric_of_variable
+from dynmon.monitor.documents import metric_of
 from dynmon.settings import CompileLimits, MapLimits
 
 
@@ -75,7 +75,10 @@ class Workshop:
 
 
 class Everything(Foundry):
-    """A foundry for people who look around: where a configuration names no metric, all that can be read is one."""
+    """A foundry for people who look around: where a configuration names no metric, all that can be read is one.
+
+    Where it names a map, it may name a global variable too.
+    """
 
     def build(
         self,
@@ -88,18 +91,24 @@ class Everything(Foundry):
     ) -> LoadedPath:
         """Compile and load, as `Foundry` does."""
         path = super().build(config, placement, offers, pinned, verbose=verbose)
-        if not config.metric_configs:
-            path.config = config.model_copy(update={"metric_configs": tuple(_readable_metrics(path))})
+        metrics = [_understood(each, path) for each in config.metric_configs] or _readable_metrics(path)
+        path.config = config.model_copy(update={"metric_configs": tuple(metrics)})
         return path
+
+
+def _understood(metric: MetricConfig, path: LoadedPath) -> MetricConfig:
+    name = metric.map_name
+    if name not in path.btf.variables or name in {*path.maps, *path.loaded.declared}:
+        return metric
+    return metric.model_copy(update={"map_name": None, "variable": name})
 
 
 def _readable_metrics(path: LoadedPath) -> Iterator[MetricConfig]:
     """Maps, and global variables that can change, under their own names."""
     variables = [name for name in declared_variables(path.btf) if not _is_constant(path.btf.variables[name])]
-    makers = {**dict.fromkeys(declared_names(path.maps), metric_of_map), **dict.fromkeys(variables, metric_of_variable)}
-    for name, make in makers.items():
+    for name in dict.fromkeys([*declared_names(path.maps), *variables]):
         with suppress(InjectionError, InvalidInputError):  # it has no values, or a name that is too long for a metric
-            metric = make(name)
+            metric = _understood(metric_of(name), path)
             BoundMetric.bind(metric, path.placement.direction, path.maps, path.btf)
             yield metric
 

@@ -125,6 +125,17 @@ def test_an_unknown_variable_is_named_with_those_there_are(variables):
     assert ("folded", declared) == (refusal.value.fields()["variable"], refusal.value.fields()["declared"])
 
 
+def test_a_name_of_the_other_kind_says_so(variables):
+    """A variable where a map is to be named, and a map where a variable is."""
+    with pytest.raises(UnknownMap) as no_map:
+        variables.bind("kept")
+    with pytest.raises(UnknownVariable) as no_variable:
+        variables.bind_variable("ONE")
+
+    assert "it is a global variable: name it with variable in place of map-name" == no_map.value.hint
+    assert "it is a map: name it with map-name in place of variable" == no_variable.value.hint
+
+
 def test_a_section_that_is_not_there_is_named_with_those_that_are():
     with lab("u64 first;") as some, pytest.raises(UnknownMap) as refusal:
         some.bind(".data")
