@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,6 +148,7 @@ xdp_query_id = prototype("bpf_xdp_query_id", c_int, c_int, c_int, POINTER(c_uint
 DEBUG_LEVEL = 2
 MESSAGE_BYTES = 16384
 MESSAGES = 200
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # names of types, which libbpf quotes, have anything in them
 
 _listeners = threading.local()
 _vsnprintf = _libc.vsnprintf
@@ -159,7 +161,7 @@ def _print(level: int, template: bytes, arguments: int) -> int:
     if messages is not None and level < DEBUG_LEVEL and len(messages) < MESSAGES:
         text = ctypes.create_string_buffer(MESSAGE_BYTES)
         _vsnprintf(text, MESSAGE_BYTES, template, arguments)
-        messages.append(text.value.decode(errors="replace").rstrip("\n"))
+        messages.append(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.value.decode(errors="replace").rstrip("\n")))
     return 0
 
 

@@ -8,12 +8,11 @@ import os
 import socket
 from abc import ABC, abstractmethod
 from ctypes import c_uint32
-from types import TracebackType
-from typing import Self
 
 from dynmon.bpf import _libbpf, _syscall
 from dynmon.bpf.errors import HookFull, InterfaceBusy, ModeUnsupported
 from dynmon.bpf.features import kernel_features
+from dynmon.bpf.owner import Owner
 from dynmon.bpf.program import Program
 from dynmon.errors import DynmonError, KernelError, UnsupportedError
 from dynmon.models import Direction
@@ -28,7 +27,7 @@ PACKETS_TOO_LONG = (
 )
 
 
-class Link(ABC):
+class Link(Owner, ABC):
     """Owns an attachment. Closing it detaches, and touches nothing of anybody else's."""
 
     kind: str
@@ -49,14 +48,6 @@ class Link(ABC):
     @abstractmethod
     def abandon(self) -> None:
         """In a forked child: let go of the copy of the attachment, which is the parent's."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class BpfLink(Link):

@@ -17,8 +17,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dynmon.bpf import _syscall
 from dynmon.bpf.channel import MAX_BLOB, Deadline, receive_message, send_message
@@ -26,6 +25,7 @@ from dynmon.bpf.errors import LoaderDied, LoadError, OpenError
 from dynmon.bpf.facts import DeclaredMap, ObjectFacts, ProgramFacts, Verification
 from dynmon.bpf.kinds import ProgramType
 from dynmon.bpf.map import BpfMap
+from dynmon.bpf.owner import Owner
 from dynmon.bpf.process import Companion
 from dynmon.bpf.program import Program
 from dynmon.bpf.verifier import SourcePlace, verifier_error
@@ -65,7 +65,7 @@ class LoadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedObject:
+class LoadedObject(Owner):
     """A loaded program with its maps, its BTF, and the ``dynmon:`` tags of its maps.
 
     The BTF is the kernel's. Where the kernel refused it as a whole, it is the object's own, which nobody has checked.
@@ -86,16 +86,8 @@ class LoadedObject:
         for each in self.maps.values():
             each.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Loader:
+class Loader(Owner):
     """Owns the loader's process. Loads may run side by side; after the process died the next load starts it again."""
 
     def __init__(self, *, timeout_seconds: float = 30.0) -> None:
@@ -154,7 +146,7 @@ class Loader:
             raise LoaderDied(file, f"no answer in {self.timeout_seconds:g} seconds") from error
         except (EOFError, OSError) as error:
             raise LoaderDied(file, "the process that loads it died of it") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LoaderDied(file, str(error)) from error
 
     def close(self) -> None:
@@ -164,14 +156,6 @@ class Loader:
             server, self._server = self._server, None
         if server is not None:
             server.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def server_pid(self) -> int | None:

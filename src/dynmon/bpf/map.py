@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from ctypes import c_char
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +14,7 @@ from dynmon.bpf.errors import BatchTooSmall
 from dynmon.bpf.features import kernel_features
 from dynmon.bpf.kinds import MapInfo, MapType
 from dynmon.bpf.memory import value_stride
+from dynmon.bpf.owner import FdOwner
 from dynmon.errors import KernelError, UnsupportedError
 
 Rows = npt.NDArray[np.uint8]
@@ -23,7 +22,7 @@ Rows = npt.NDArray[np.uint8]
 NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, _syscall.ENOTSUPP)
 
 
-class BpfMap:
+class BpfMap(FdOwner):
     """Owns the descriptor of a map.
 
     All operations raise KernelError when the kernel refuses them, and may be called from several threads.
@@ -143,20 +142,6 @@ class BpfMap:
             if error.errno in NO_BATCH:
                 raise self._no_batch() from error
             raise KernelError(f"read map {self.info.name!r}", error) from error
-
-    def close(self) -> None:
-        """Let go of the descriptor; the map lives on while programs use it."""
-        if self.fd >= 0:
-            fd, self.fd = self.fd, -1
-            os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<BpfMap {self.info.name} {self.info.map_type.name} id {self.info.id}>"

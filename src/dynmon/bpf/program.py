@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from dynmon.bpf import _syscall
 from dynmon.bpf.kinds import ProgramType
+from dynmon.bpf.owner import FdOwner
 from dynmon.errors import KernelError, UnsupportedError
 
 HEADROOM = 512  # a program may make its packet longer
@@ -25,7 +23,7 @@ class TestRun:
     packet: bytes
 
 
-class Program:
+class Program(FdOwner):
     """Owns the descriptor of a program that the verifier has accepted."""
 
     def __init__(self, fd: int, name: str = "") -> None:
@@ -54,20 +52,6 @@ class Program:
         except OSError as error:
             raise KernelError(f"run program {self.name!r} on a packet", error) from error
         return TestRun(verdict - (1 << 32) if verdict >> 31 else verdict, duration, after)
-
-    def close(self) -> None:
-        """Let go of the descriptor; the program lives on while links run it."""
-        if self.fd >= 0:
-            fd, self.fd = self.fd, -1
-            os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Program {self.name} {self.program_type.name} id {self.id}>"

@@ -6,18 +6,18 @@ import ctypes
 import mmap
 import os
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dynmon.bpf import _libbpf
 from dynmon.bpf.kinds import MapType
 from dynmon.bpf.map import BpfMap
+from dynmon.bpf.owner import Owner
 from dynmon.errors import KernelError
 
 STOP = -1  # from a callback: libbpf returns; the record counts as read
 
 
-class RingBuffer:
+class RingBuffer(Owner):
     """Owns a ring buffer and reads it; `fd` is to be handed to programs, and polls readable when records wait.
 
     libbpf's consumer, because the positions in shared memory need acquire and release, which Python cannot say.
@@ -77,14 +77,6 @@ class RingBuffer:
             _libbpf.ring_buffer_free(self._consumer)
             self._consumer = None
         self._map.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _receive(self, _context: Any, start: int, size: int) -> int:
         """Called from C: an exception cannot pass, it is kept."""

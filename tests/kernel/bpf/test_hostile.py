@@ -140,6 +140,16 @@ def test_an_object_with_types_for_a_kernel_is_refused(loader):
             assert ["dynmon_ingress"] == [each.name for each in loader.inspect(raw, "ingress").programs]
 
 
+def test_what_libbpf_quotes_can_be_printed(loader):
+    """The names of types are anything; what they say appears in terminals."""
+    odd = 'struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(red_text, 1); } odd SEC(".maps");'
+    raw = compile_c(odd + PASS).replace(b"\0red_text\0", b"\0\x1b[31mred\0")
+    with pytest.raises(OpenError) as caught:
+        loader.inspect(raw, "ingress")
+
+    assert "unknown field '\N{REPLACEMENT CHARACTER}[31mred'" in str(caught.value)
+
+
 def test_an_object_too_large_for_a_message_is_refused_here(loader):
     """Not by the death of a process."""
     with pytest.raises(OpenError, match="larger than 64 MiB"):
