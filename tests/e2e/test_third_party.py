@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
+import os
+import platform
 import shutil
 import time
 
@@ -22,6 +24,7 @@ from tests.kernel.third_party.cases import (
     by_key,
     echo,
     of_map,
+    of_variable,
     only,
     over_cpus,
     size,
@@ -89,10 +92,13 @@ def test_source_is_injected_unchanged(client, veth, case):
 
 def compiled(file, folder, *options):
     """An object of `file`, made as its author would make it: without Dynmon."""
-    (folder / "vmlinux.h").write_text(run("bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"))
+    if "vmlinux.h" in (FOLDER / file).read_text():
+        types = run("bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c")
+        (folder / "vmlinux.h").write_text(types)
     target = folder / f"{file}.o"
-    arguments = ["-target", "bpf", "-O2", "-D__TARGET_ARCH_x86", "-w", f"-I{folder}", *options]
-    run("clang", *arguments, "-c", str(FOLDER / file), "-o", str(target))
+    include = [f"-I{folder}", f"-I/usr/include/{platform.machine()}-linux-gnu"]
+    arguments = ["-target", "bpf", "-O2", "-D__TARGET_ARCH_x86", "-w", *include, *options]
+    run(os.environ.get("DYNMON_CLANG") or "clang", *arguments, "-c", str(FOLDER / file), "-o", str(target))
     return target
 
 
@@ -154,6 +160,41 @@ def test_an_object_without_types_shows_its_globals(client, veth, tmp_path):
         },
         MIXED,
     )
+
+    run_case(client, veth, case, as_object(target))
+
+
+MAKES = ["-mcpu=v1", "-mcpu=v2 -O1", "-gdwarf-4", "-fno-builtin", "-g"]
+
+
+@needs("bpftool")
+@pytest.mark.parametrize("make", MAKES)
+def test_an_object_is_injected_however_it_was_made(client, veth, tmp_path, make):
+    """Older instructions, less optimisation, other debug information: the maps are the same."""
+    target = compiled("any_make.c", tmp_path, "-g", *make.split())
+    case = Case(
+        "any_make.c",
+        {
+            "records": of_map("records", {3: {"packets": 1, "bytes": len(UDP_FRAME)}}, by_key),
+            "seen": of_variable("seen", [3], samples={"": 3}),
+            "total": of_variable("total", [7 + 3 * (9 + 1)], samples={"": 37}),
+            "table": of_variable("table", [[1, 5, 3, 4]]),
+            "all": of_map(".bss", [{"seen": 3}]),
+        },
+        [UDP_FRAME] * 3,
+        cube_type="XDP_SKB",
+    )
+
+    run_case(client, veth, case, as_object(target))
+
+
+@needs("bpftool")
+def test_linked_objects_are_one(client, veth, tmp_path):
+    """A program and a library that bpftool linked, with a static variable of one name in each."""
+    parts = [str(compiled(f"linked_{part}.c", tmp_path, "-g")) for part in ("caller", "library")]
+    target = tmp_path / "linked.o"
+    run("bpftool", "gen", "object", str(target), *parts)
+    case = Case("linked_caller.c", {"shared": of_map("shared", [9, 3], samples={"0": 9, "1": 3})}, MIXED)
 
     run_case(client, veth, case, as_object(target))
 
