@@ -16,6 +16,13 @@ struct counts { u64 packets; u64 bytes; };
 struct prefix { u32 length; u8 address[4]; };
 struct pair { u32 key; u32 value; };
 typedef u16 ports[2];
+enum state { CLOSED = -1, OPEN = 1 };
+struct endpoint { union { u32 v4; u32 v6[4]; } address; u16 port; } __attribute__((packed));
+struct header { u8 length : 4, version : 4; u32 label : 20; enum state state; _Bool seen[3]; } __attribute__((packed));
+struct bpf_spin_lock { u32 val; };
+struct bpf_timer { u64 opaque[2]; };
+struct guarded { struct bpf_spin_lock lock; u64 packets; };
+struct timed { struct bpf_timer timer; float ratio; double mean; };
 u64 packets = 1;
 MAP(1, FLOWS, struct flow, struct counts, 4, 0);
 MAP(9, LRU, u32, u32, 100, 0);
@@ -29,6 +36,10 @@ QUEUE(22, QUEUE, u16, 4);
 QUEUE(23, STACK, u16, 4);
 QUEUE(30, BLOOM, u32, 100);
 struct { int (*type)[27]; int (*max_entries)[4096]; } RING SEC(".maps");
+MAP(1, HEADERS, struct endpoint, struct header, 4, 0);
+MAP(2, GUARDED, u32, struct guarded, 2, 0);
+MAP(2, TIMED, u32, struct timed, 1, 0);
+MAP(1, STATES, enum state, unsigned __int128, 4, 0);
 MAP(3, JUMPS, u32, u32, 4, 0);
 struct { int (*type)[1]; int (*key_size)[4]; int (*value_size)[6]; int (*max_entries)[4]; } BYTES SEC(".maps");
 """
@@ -63,6 +74,15 @@ AS_READ = {
     "PERCPU_LISTS": [{"key": index, "value": [[index, cpu] for cpu in CPUS]} for index in range(4)],
     "PERCPU_HASH": [{"key": 9, "value": list(CPUS)}],
     "QUEUE": [3, 1, 2],
+    "HEADERS": [
+        {
+            "key": {"address": {"v4": 1, "v6": [1, 2, 3, 4]}, "port": 53},
+            "value": {"length": 5, "version": 4, "label": 2**20 - 1, "state": "CLOSED", "seen": [True, False, True]},
+        }
+    ],
+    "GUARDED": [{"lock": {"val": 0}, "packets": packets} for packets in (7, 2**63)],
+    "TIMED": [{"timer": {"opaque": [0, 0]}, "ratio": None, "mean": -0.5}],
+    "STATES": [{"key": "CLOSED", "value": 2**128 - 1}, {"key": "OPEN", "value": 1}],
     "BYTES": [{"key": "01020304", "value": "0000ff000000"}],
 }
 
@@ -126,7 +146,7 @@ def test_programs_are_left_to_the_loader(maps_and_types):
         ({"PREFIXES": [{"key": {"length": 33}, "value": 0}]}, "PREFIXES[0]: the kernel refused it"),
         ({"RING": [1]}, "RING: a map of type ringbuf cannot be given entries"),
         ({".data": [{"packets": 1}]}, ".data: it holds global variables"),
-        ({"FLOW": []}, "FLOW: the code declares no such map; it declares: ARRAY, BLOOM, BYTES, FLOWS, JUMPS, LRU,"),
+        ({"FLOW": []}, "FLOW: the code declares no such map; it declares: ARRAY, BLOOM, BYTES, FLOWS, GUARDED,"),
     ],
 )
 def test_what_cannot_be_written_is_refused_with_its_place(maps_and_types, entries, message):
