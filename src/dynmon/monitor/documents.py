@@ -109,7 +109,7 @@ def _is_config(given: Code | Config | None) -> TypeGuard[Config]:
 
 
 def _is_file(given: str | os.PathLike[str]) -> bool:
-    return not isinstance(given, str) or not SIGNS_OF_C.intersection(given)
+    return not isinstance(given, str) or (given != "" and not SIGNS_OF_C.intersection(given))
 
 
 def _parsed(config: Config) -> DataplaneConfig | Mapping[str, Any]:

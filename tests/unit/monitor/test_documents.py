@@ -79,6 +79,11 @@ def test_options_are_keys_of_the_path():
     assert ("probe", {"FLOWS": 7}, {"port": 53}) == (found.program, found.map_sizes, found.constants)
 
 
+def test_no_text_is_neither():
+    with pytest.raises(InvalidDocument, match=r"ingress-path\.code: must not be empty"):
+        document("")
+
+
 def test_an_unknown_option_is_named():
     with pytest.raises(InvalidDocument, match=r"ingress-path\.colour: is not a known key"):
         document(SOURCE, colour="blue")
