@@ -5,6 +5,8 @@ SECONDS ?=
 REQUIRE := kernel,clang,bpftool,tcx,tshark
 ARGS ?=
 export SECONDS
+# A process for each CPU, and the tests of a file in one of them: they share a daemon.
+PYTEST := DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest -n auto --dist loadfile
 
 .PHONY: help setup setup-dev demo run test test-unit test-kernel test-e2e check format bench examples clean
 
@@ -24,16 +26,16 @@ run: setup ## run the daemon on this host (ARGS="--port 9001 ...")
 	.venv/bin/dynmond $(ARGS)
 
 test: setup-dev ## every test, on real interfaces in namespaces of its own (ARGS="-k flows")
-	DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-unit: setup-dev ## the tests that need nothing
 	$(PYTHON) -m pytest tests/unit $(ARGS)
 
 test-kernel: setup-dev ## the tests of programs, maps and links
-	DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest tests/kernel $(ARGS)
+	$(PYTEST) tests/kernel $(ARGS)
 
 test-e2e: setup-dev ## the tests of a running daemon
-	DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest tests/e2e $(ARGS)
+	$(PYTEST) tests/e2e $(ARGS)
 
 check: setup-dev ## format, lint and types, without changing anything
 	$(PYTHON) -m ruff format --check .
