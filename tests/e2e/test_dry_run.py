@@ -742,10 +742,10 @@ def test_whoever_may_not_load_programs_is_told(dynmon, tmp_path):
     assert "dynmon: cannot load or attach eBPF programs without CAP_BPF; run it as root\n" == outcome.stderr
 
 
-def test_nothing_stays_in_the_kernel(dynmon):
-    before = {each["id"] for each in json.loads(run("bpftool", "prog", "-j"))}
+def test_nothing_stays_in_the_kernel(dynmon, tmp_path):
+    (tmp_path / "probe.c").write_text(SIZELESS.replace("int count(", "int kept_by_nobody("))
 
-    dynmon("test", *COUNTED)
+    outcome = dynmon("test", "probe.c", "traffic.pcap", "--map-size", "SEEN=7")
 
-    after = json.loads(run("bpftool", "prog", "-j"))
-    assert [] == [each for each in after if each["id"] not in before and each.get("name", "").startswith("dynmon_")]
+    assert "code: kept_by_nobody (libbpf)" in outcome.stdout
+    assert "kept_by_nobody" not in [each.get("name") for each in json.loads(run("bpftool", "prog", "-j"))]

@@ -167,12 +167,10 @@ def _run_test(options: argparse.Namespace) -> int:
     if report is None:
         return 1
     if options.json:
-        print(json.dumps(report, indent=2, ensure_ascii=False))
-    elif options.open_metrics:
-        print(report["open-metrics"], end="")
+        text = _as_json(report)
     else:
-        print(report_text(report))
-    sys.stdout.flush()
+        text = report["open-metrics"] if options.open_metrics else report_text(report) + "\n"
+    print(text, end="", flush=True)
     missed = list(misses(report, options.expect))
     for sentence in missed:
         print(f"dynmon: {sentence}", file=sys.stderr)
@@ -186,9 +184,12 @@ def _run_explain(options: argparse.Namespace) -> int:
     if report is None:
         return 1
     explanation = report["explanation"]
-    text = json.dumps(explanation, indent=2, ensure_ascii=False) if options.json else explanation_text(explanation)
-    print(text)
+    print(_as_json(explanation) if options.json else explanation_text(explanation) + "\n", end="", flush=True)
     return 0
+
+
+def _as_json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _rehearsed(options: argparse.Namespace, capture: BinaryIO | None) -> dict[str, Any] | None:
