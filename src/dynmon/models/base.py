@@ -118,7 +118,8 @@ class InvalidDocument(InvalidInputError):
         self.problems = problems
 
     def fields(self) -> Mapping[str, Any]:
-        return {"stage": "schema", "errors": self.problems}
+        first = self.problems[0]
+        return {"stage": "schema", "path": first["path"], "message": first["message"], "errors": self.problems}
 
 
 DocumentT = TypeVar("DocumentT", bound=Document)
