@@ -639,6 +639,23 @@ def test_the_choice_is_explained(dynmon, libbpf):
     assert "it has 2 programs for tc: first (tc), second (tc)" in refused.stderr
 
 
+def test_what_only_other_programs_use_is_not_taken_for_used(dynmon, repository):
+    """An object with eight programs, of which the one for XDP calls no other."""
+    source = repository / "tests/kernel/third_party/production.c"
+
+    path = json.loads(dynmon("explain", source, "--xdp", "--json").stdout)["ingress-path"]
+
+    assert [("steer", "the one for xdp ingress")] == [
+        (each["name"], each["why"]) for each in path["programs"] if each["chosen"]
+    ]
+    assert "is for tc, this path runs at xdp" == path["programs"][0]["why"]
+    assert [] == path["tail-calls"]
+    assert ["settings", "devices", "device_names", "cpus", "sockets"] == [
+        each["name"] for each in path["maps"] if each["made"]
+    ]
+    assert {"sampling": 1, "observed_direction": 9} == {each["name"]: each["value"] for each in path["constants"]}
+
+
 READABLE = """\
 maps:
  name      type   key-bytes  value-bytes  max-entries  memory-bytes

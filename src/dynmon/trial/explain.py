@@ -190,8 +190,9 @@ def _type_name(map_type: int) -> str:
 
 
 def _tail_calls(path: LoadedPath, facts: ObjectFacts) -> Iterator[TailCall]:
+    """Those that can happen: a prog array of other programs of the object is not made."""
     configured = path.blueprint.tail_calls
-    for declared in facts.maps:
+    for declared in (each for each in facts.maps if each.name in path.maps):
         calls = dict(enumerate(declared.programs)) | dict(configured.get(declared.name, {}))
         for index, program in sorted(calls.items()):
             if program:
