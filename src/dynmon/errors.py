@@ -5,8 +5,9 @@ The classes directly below DynmonError are what a caller can act on; the REST se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 
@@ -113,3 +114,9 @@ def diagnostics_as_data(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any
         {key.replace("_", "-"): value for key, value in asdict(diagnostic).items() if value or key != "hint"}
         for diagnostic in diagnostics
     ]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint at the name that is nearest to `name`; "" where none is near."""
+    found = get_close_matches(name, list(known), 1)
+    return f"did you mean {found[0]!r}?" if found else ""

@@ -173,3 +173,10 @@ def test_what_does_not_fit_is_refused_and_the_old_code_counts_on(client, veth, c
     assert words in refused.value.detail
     veth.send_in(FRAME, count=2)
     wait_until(lambda: values(client)["seen"] == [2], "the old code to count")
+
+
+def test_a_constant_of_the_dialect_can_be_read(client):
+    path = {"code": DIALECT, "constants": {"step": 9}, "metric-configs": [{"name": "step", "variable": "step"}]}
+    client.create("monitor", {"dataplane-config": {"ingress-path": path}})
+
+    assert [9] == client.metric_value("monitor", "ingress", "step")

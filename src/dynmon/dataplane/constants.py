@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from dynmon.bpf import ObjectFacts
 from dynmon.btf import Btf, UnencodableValue, encode
-from dynmon.errors import InjectionError
+from dynmon.errors import InjectionError, did_you_mean
 from dynmon.models import Direction
 
 READ_ONLY = ".rodata"
@@ -19,24 +18,21 @@ class UnusableConstant(InjectionError):
 
     stage: ClassVar[str] = "check"
 
-    def __init__(self, direction: Direction, name: str, reason: str) -> None:
+    def __init__(self, direction: Direction, name: str, reason: str, hint: str = "") -> None:
         sentence = f"constant {name!r} of the {direction} code: {reason}"
-        super().__init__(sentence, file=direction, message=reason)
+        super().__init__(sentence, file=direction, message=reason, hint=hint)
         self.name = name
 
     def fields(self) -> Mapping[str, Any]:
         return {**super().fields(), "path": f"{self.file}-path.constants.{self.name}"}
 
 
-def encode_constants(values: Mapping[str, Any], facts: ObjectFacts, direction: Direction) -> dict[str, bytes]:
-    """The bytes for each constant of `values`, by the type that the object's BTF gives it.
+def encode_constants(values: Mapping[str, Any], btf: Btf, direction: Direction) -> dict[str, bytes]:
+    """The bytes for each constant of `values`, by the type that `btf` gives it.
 
     Raises:
         UnusableConstant: With the constants there are, or what the value should have been.
     """
-    if not values:
-        return {}
-    btf = Btf.parse(facts.btf)
     constants = {
         name: variable
         for name, variable in btf.variables.items()
@@ -46,11 +42,8 @@ def encode_constants(values: Mapping[str, Any], facts: ObjectFacts, direction: D
     for name, value in values.items():
         if name not in constants:
             known = ", ".join(sorted(constants)) or "none"
-            raise UnusableConstant(
-                direction,
-                name,
-                f"the code has no const volatile global of this name that it reads; it has: {known}",
-            )
+            reason = f"the code has no const volatile global of this name that it reads; it has: {known}"
+            raise UnusableConstant(direction, name, reason, did_you_mean(name, constants))
         try:
             encoded[name] = encode(btf, constants[name].type_id, value)
         except UnencodableValue as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, ObjectFacts, Program, ProgramType
@@ -48,13 +48,17 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """An object, and all that was decided about it before it is loaded; `facts` only where somebody had to ask."""
+    """An object, and all that was decided about it before it is loaded; `facts` only where somebody had to ask.
+
+    `wanted` are maps to make beside those the program uses; None for all.
+    """
 
     artifact: Artifact
     program: str
     facts: ObjectFacts | None
-    constants: Mapping[str, bytes]
-    tail_calls: Mapping[str, Mapping[int, str]]
+    constants: Mapping[str, bytes] = field(default_factory=dict)
+    tail_calls: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    wanted: frozenset[str] | None = None
 
     @property
     def made_anew(self) -> set[str]:
@@ -121,9 +125,9 @@ class Foundry:
 
     def _plan(self, config: PathConfig, placement: Placement, *, verbose: bool) -> Blueprint:
         artifact = self._artifact(config, placement)
-        needs_facts = artifact.program is None or config.constants or config.initial_entries or verbose
-        if not needs_facts:
-            return Blueprint(artifact, artifact.program or "", None, {}, {})
+        variables = [metric.variable for metric in config.metric_configs if metric.variable]
+        if artifact.program and not (config.constants or config.initial_entries or variables or verbose):
+            return Blueprint(artifact, artifact.program, None)
         facts = self.loader.inspect(artifact.object, placement.direction.value)
         sizes = config.map_sizes or {}
         declared = [replace(each, max_entries=sizes.get(each.name, each.max_entries)) for each in facts.maps]
@@ -131,8 +135,10 @@ class Foundry:
         called = {name for calls in tail_calls.values() for name in calls.values()}
         called |= {name for each in facts.maps for name in each.programs}
         program = artifact.program or choose_program(config, facts, placement.direction, placement.hook, called)
-        constants = encode_constants(config.constants or {}, facts, placement.direction)
-        return Blueprint(artifact, program, facts, constants, tail_calls)
+        btf = Btf.parse(facts.btf)
+        constants = encode_constants(config.constants or {}, btf, placement.direction)
+        wanted = _wanted(config, facts, btf, only_named=artifact.program is None, constants_too=verbose)
+        return Blueprint(artifact, program, facts, constants, tail_calls, wanted)
 
     def _artifact(self, config: PathConfig, placement: Placement) -> Artifact:
         if (given := config.object_bytes) is not None:
@@ -160,7 +166,7 @@ class Foundry:
                 source=config.code or "",
                 constants={**placement.constants(), **blueprint.constants},
                 sizes=config.map_sizes or {},
-                wanted=_wanted(config, blueprint, verbose=verbose),
+                wanted=blueprint.wanted,
                 tail_calls=blueprint.tail_calls,
                 reuse={**reuse, LOG_MAP: self.log.map_fd},
                 offers=offers,
@@ -171,21 +177,21 @@ class Foundry:
         )
 
 
-def _wanted(config: PathConfig, blueprint: Blueprint, *, verbose: bool) -> frozenset[str] | None:
+def _wanted(
+    config: PathConfig, facts: ObjectFacts, btf: Btf, *, only_named: bool, constants_too: bool
+) -> frozenset[str]:
     """The maps to make beside those the program uses: an object of many programs has many that it does not.
 
-    Whoever wants to know everything (`verbose`) can also read the constants.
+    With `only_named` those that the configuration names; otherwise all. Constants are maps too, but nobody's unless
+    one is read.
     """
-    if blueprint.artifact.spelling is Spelling.DIALECT:
-        return None
-    named = {metric.map_name for metric in config.metric_configs if metric.map_name}
-    read = {metric.variable for metric in config.metric_configs if metric.variable}
-    if (read or verbose) and blueprint.facts:
-        variables = Btf.parse(blueprint.facts.btf).variables
-        named |= {variables[name].section for name in read if name in variables}
-        if verbose:
-            named |= {each.section for each in variables.values() if each.section.startswith(READ_ONLY)}
-    return frozenset(named | set(config.initial_entries or ()))
+    named = {metric.map_name for metric in config.metric_configs if metric.map_name} | set(config.initial_entries or ())
+    sections = {
+        btf.variables[metric.variable].section for metric in config.metric_configs if metric.variable in btf.variables
+    }
+    if constants_too:
+        sections |= {each.section for each in btf.variables.values() if each.section.startswith(READ_ONLY)}
+    return frozenset(sections | (named if only_named else {each.name for each in facts.maps}))
 
 
 class LoadedPath:

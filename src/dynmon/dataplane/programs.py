@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from dynmon.bpf import ObjectFacts, ProgramFacts, ProgramType
-from dynmon.errors import InjectionError
+from dynmon.errors import InjectionError, did_you_mean
 from dynmon.models import Direction, Hook, PathConfig
 
 SCHED_ACT = 4  # runs at tc too, and returns the same verdicts
@@ -102,7 +102,8 @@ def _named(name: str, config: PathConfig, facts: ObjectFacts, direction: Directi
             direction,
             f"it has no program called {name!r}; it has: {_listed(facts.programs)}",
             facts.programs,
-            '"program" is the name of the C function, not of its section',
+            did_you_mean(name, [each.name for each in facts.programs])
+            or '"program" is the name of the C function, not of its section',
         )
     if not _may_run_at(program, hook, config.program_type):
         raise _wrong_hook(program, direction, hook)

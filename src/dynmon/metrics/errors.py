@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from dynmon.errors import InjectionError
+from dynmon.errors import InjectionError, did_you_mean
 from dynmon.models import Direction
 
 FOLDED = "a variable that the compiler could fold away is not in the object: make it volatile, or not static"
@@ -36,7 +35,7 @@ class UnknownMap(UnusableMap):
     ) -> None:
         declares = f"it declares: {', '.join(declared)}" if declared else "it declares no maps"
         problem = f"is not declared by the {direction} code; {declares}"
-        super().__init__(metric, f"map {map_name!r}", direction, problem, hint or _nearest(map_name, declared))
+        super().__init__(metric, f"map {map_name!r}", direction, problem, hint or did_you_mean(map_name, declared))
         self.declared = list(declared)
 
     def fields(self) -> Mapping[str, Any]:
@@ -51,7 +50,7 @@ class UnknownVariable(UnusableMap):
     ) -> None:
         has = f"it has: {', '.join(declared)}" if declared else "it has none"
         problem = f"is not among the global variables of the {direction} code; {has}"
-        hint = hint or _nearest(variable, declared) or FOLDED
+        hint = hint or did_you_mean(variable, declared) or FOLDED
         super().__init__(metric, f"variable {variable!r}", direction, problem, hint)
         self.declared = list(declared)
 
@@ -68,8 +67,3 @@ class UnreadableMap(UnusableMap):
 
     def fields(self) -> Mapping[str, Any]:
         return {**super().fields(), "reason": self.reason}
-
-
-def _nearest(name: str, declared: Sequence[str]) -> str:
-    found = difflib.get_close_matches(name, declared, 1)
-    return f"did you mean {found[0]!r}?" if found else ""

@@ -52,15 +52,15 @@ def own_maps(path: LoadedPath) -> dict[str, BpfMap]:
 
 
 def constants(path: LoadedPath) -> Iterator[Constant]:
-    """The constants of code that is not in the dialect; those inside of functions, such as formats, are left out."""
+    """The constants that have names; those inside of functions, such as formats, and the dialect's own are left out."""
     for name in path.maps:
         metric = metric_of_map(path, name)[0] if name.startswith(READ_ONLY) else None
         entries = entries_of(metric, drain=False) if metric else None
         if metric is None or not entries:
             continue
         [values] = SHAPES[metric.bpf_map.info.map_type](metric, entries)
-        for variable, value in values.items():
-            if "." not in variable:
+        for variable, value in values.items() if isinstance(values, dict) else ():
+            if "." not in variable and not variable.startswith(OWN_PREFIX):
                 yield Constant(variable, path.btf.describe(path.btf.variables[variable].type_id), value)
 
 

@@ -1,7 +1,7 @@
 /*
  * stage: open
  * says: it has no program called 'counter'; it has: count \(tc\)
- * hint: "program" is the name of the C function, not of its section
+ * hint: did you mean 'count'\?
  * path: {"program": "counter"}
  */
 
