@@ -17,7 +17,7 @@ TYPE = struct.Struct("<III")
 SECTION_ENTRY = struct.Struct("<III")
 MAGIC = 0xEB9F
 
-KIND_INT, KIND_ARRAY, KIND_ENUM = 1, 3, 6
+KIND_INT, KIND_POINTER, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_ENUM64 = 1, 2, 3, 4, 5, 6, 19
 KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG = 8, 9, 10, 11, 18
 KIND_VAR, KIND_DATASEC, KIND_DECL_TAG = 14, 15, 17
 WRAPPERS = (KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG)
@@ -28,14 +28,14 @@ WHOLE = 0xFFFFFFFF  # the tag is on the variable itself, not on one of its membe
 TAILS = {
     KIND_INT: (4, 0),
     KIND_ARRAY: (12, 0),
-    4: (0, 12),
-    5: (0, 12),
+    KIND_STRUCT: (0, 12),
+    KIND_UNION: (0, 12),
     KIND_ENUM: (0, 8),
     13: (0, 8),
     KIND_VAR: (4, 0),
     KIND_DATASEC: (0, 12),
     KIND_DECL_TAG: (4, 0),
-    19: (0, 12),
+    KIND_ENUM64: (0, 12),
 }
 BOOL = 4  # the encoding of an integer, in the second byte from above
 

@@ -1,6 +1,7 @@
-"""C for the kernel as the tests need it, compiled by clang once for each text."""
+"""C for the kernel as the tests need it, compiled once for each text by the clang that DYNMON_CLANG names, or clang."""
 
 import functools
+import os
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,15 @@ XDP_COUNTER = COUNTER % ("xdp", "XDP_PASS")
 @functools.cache
 def compile_c(source, *options):
     """The object of `source`, given on standard input as the daemon gives it; it may use libbpf's headers."""
-    command = ["clang", "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-I/usr/include/x86_64-linux-gnu"]
+    command = [
+        os.environ.get("DYNMON_CLANG") or "clang",
+        "-target",
+        "bpf",
+        "-O2",
+        "-g",
+        "-mcpu=v3",
+        "-I/usr/include/x86_64-linux-gnu",
+    ]
     command += [
         "-I/usr/include/aarch64-linux-gnu",
         "-Wall",

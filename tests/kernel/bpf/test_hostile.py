@@ -16,7 +16,7 @@ from dynmon.bpf.variables import variables_of
 from dynmon.errors import InjectionError
 from tests.kernel.bpf.conftest import request_for
 from tests.kernel.bpf.objects import TC_COUNTER, compile_c
-from tests.kernel.bpf.wild import CHOSEN, MAPS_IN_MAPS, MERGED, STATIC_TAIL_CALLS, ZOO
+from tests.kernel.bpf.wild import APART, CHOSEN, MAPS_IN_MAPS, MERGED, STATIC_TAIL_CALLS, ZOO
 
 MUTANTS = 100
 RICH = (
@@ -57,6 +57,7 @@ PLAIN = {
     "tail calls": (STATIC_TAIL_CALLS, {"program": "entry", "tail_calls": {"jumps": {0: "one"}}}),
     "maps in maps": (MAPS_IN_MAPS, {"sizes": {"first": 2}}),
     "merged": (MERGED % "", {}),
+    "taken apart": (APART, {}),
     "dialect": (RICH, {"constants": {"dynmon_cube_id": 3}}),
 }
 

@@ -5,9 +5,9 @@ import struct
 import pytest
 
 from dynmon.bpf import BpfMap, LoadError, MapType, OpenError, possible_cpus
-from dynmon.btf import Btf
+from dynmon.btf import Btf, plan_for
 from tests.kernel.bpf.objects import TC_COUNTER, compile_c
-from tests.kernel.bpf.wild import MAPS_IN_MAPS, MERGED
+from tests.kernel.bpf.wild import APART, MAPS_IN_MAPS, MERGED
 from tests.support import run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -342,3 +342,20 @@ def test_constants_that_clang_merges_do_not_cost_the_types(load, other):
     assert loaded.maps["counts"].info.value_type_id
     assert "merged" not in [name for name, each in Btf.parse(loaded.btf).variables.items() if each.section == ".rodata"]
     assert {".rodata.cst16", "counts"} <= set(loaded.declared)
+
+
+def test_what_clang_takes_apart_does_not_cost_the_types(load):
+    """Each piece is a number; what became a byte has no value that its author would know."""
+    loaded = load(APART)
+    verdicts = {loaded.program.test_run(FRAME).verdict for _ in range(3)}
+    btf, values = Btf.parse(loaded.btf), loaded.maps[".bss"].lookup(bytes(4))
+    read = {
+        name: int.from_bytes(values[each.offset : each.offset + 8], "little")
+        for name, each in btf.variables.items()
+        if each.section == ".bss"
+    }
+
+    assert {7} == verdicts
+    assert {"stats.0": 3, "stats.1": 180, "sizes": 3} == read
+    assert 8 == plan_for(btf, btf.variables["stats.0"].type_id).size
+    assert loaded.maps["counts"].info.value_type_id
