@@ -8,11 +8,12 @@ their first entries.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, ObjectFacts, Program, ProgramType
+from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, ObjectFacts, OpenError, Program, ProgramType
 from dynmon.bpf.pins import PIN_BY_NAME
 from dynmon.btf import Btf
 from dynmon.compiler import Artifact, Compiler, Spelling
@@ -21,6 +22,7 @@ from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
 from dynmon.dataplane.log import LOG_MAP, LogTarget
 from dynmon.dataplane.programs import choose_program
 from dynmon.dataplane.shared_maps import PublicMaps, maps_tagged
+from dynmon.errors import Diagnostic
 from dynmon.models import Direction, Hook, LogLevel, PathConfig
 from dynmon.settings import MapLimits
 
@@ -94,10 +96,11 @@ class Foundry:
         Raises:
             InjectionError: The code does not compile, does not load or is refused by the verifier.
         """
-        blueprint = self._plan(config, placement, verbose=verbose)
-        loaded = self._load(
-            config, blueprint, placement, {}, {**self.public_maps.offers(), **offers}, pinned or {}, verbose=verbose
-        )
+        artifact = self._artifact(config, placement)
+        all_offers = {**self.public_maps.offers(), **offers}
+        with _explained_by(artifact.warnings):
+            blueprint = self._plan(artifact, config, placement, verbose=verbose)
+            loaded = self._load(config, blueprint, placement, {}, all_offers, pinned or {}, verbose=verbose)
         path = LoadedPath(config, placement, blueprint, loaded)
         try:
             write_entries(config.initial_entries or {}, loaded, path.btf, placement.direction)
@@ -123,8 +126,7 @@ class Foundry:
         loaded = self._load(path.config, path.blueprint, placement, kept, kept, {})
         return LoadedPath(path.config, placement, path.blueprint, loaded)
 
-    def _plan(self, config: PathConfig, placement: Placement, *, verbose: bool) -> Blueprint:
-        artifact = self._artifact(config, placement)
+    def _plan(self, artifact: Artifact, config: PathConfig, placement: Placement, *, verbose: bool) -> Blueprint:
         variables = [metric.variable for metric in config.metric_configs if metric.variable]
         if artifact.program and not (config.constants or config.initial_entries or variables or verbose):
             return Blueprint(artifact, artifact.program, None)
@@ -175,6 +177,16 @@ class Foundry:
                 verbose=verbose,
             )
         )
+
+
+@contextmanager
+def _explained_by(warnings: tuple[Diagnostic, ...]) -> Iterator[None]:
+    """Where an object has no lines, clang may have seen it coming: a function that is nowhere, for instance."""
+    try:
+        yield
+    except OpenError as error:
+        error.diagnostics = error.diagnostics or warnings
+        raise
 
 
 def _wanted(

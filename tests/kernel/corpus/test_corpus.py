@@ -45,7 +45,8 @@ def test_is_refused_as_it_says(registry: CubeRegistry, case: Case) -> None:
     assert refused["message"]
     if case.line:
         assert case.config["ingress-path"]["code"].split("\n")[case.line - 1] == finding["source-line"]
-        assert refused["message"] == finding["message"]
+        # Where only the object is wrong, the line comes from a warning of clang's, in words of its own.
+        assert case.stage == "open" or refused["message"] == finding["message"]
     if case.note:
         assert any(re.search(case.note, sentence) for sentence in refused["registers"])
 

@@ -1,5 +1,6 @@
 /*
  * stage: open
+ * line: 15
  * says: function 'bpf_htons' is declared but not defined
  * hint: names like this come from #include <bpf/bpf_endian\.h>
  */

@@ -1,5 +1,6 @@
 /*
  * stage: open
+ * line: 15
  * says: function 'printf' is declared but not defined
  * hint: say it with pcn_log\(ctx, LOG_INFO, "%d", n\) in the dialect, with
  */
