@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 is success, 1 a failure, 2 a usage error."""
     options = build_parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except DynmonError as error:
         print("dynmon: " + "\n".join(explain(str(error), error.fields())), file=sys.stderr)
         return 1
@@ -37,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; nothing is left to say to anybody
         return 1
+    except OSError as error:
+        print(f"dynmon: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        os._exit(1)  # Python would try again to write what it could not
 
 
 def build_parser() -> argparse.ArgumentParser:

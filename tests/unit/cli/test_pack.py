@@ -178,3 +178,13 @@ def test_the_command_fails_quietly_when_its_reader_leaves(probe):
         process.stdout.close()
         assert b"" == process.stderr.read()
     assert 1 == process.returncode
+
+
+def test_a_full_disk_is_told_in_a_line(repository):
+    """Standard output goes to where nothing can be written."""
+    command = [sys.executable, "-c", "from dynmon.cli.dynmon import main; raise SystemExit(main())"]
+    command += ["pack", str(repository / "examples" / "flows")]
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (1, "dynmon: standard output: No space left on device\n") == (result.returncode, result.stderr)
