@@ -107,7 +107,7 @@ def hint_for(message: str, source_line: str, files: Sequence[str] = ()) -> str:
     `files` are those that the finding and its notes are about.
     """
     if "redefinition" in message and any("vmlinux.h" in file for file in files):
-        return "leave out either vmlinux.h or the linux/ headers: both declare the kernel's types"
+        return "vmlinux.h has this name: leave out the linux/ headers, or give what is yours another name"
     if "pcn_log" in source_line and "expected ')'" in message:
         return 'the format of pcn_log has to be a literal: pcn_log(ctx, LOG_INFO, "%d", n)'
     for pattern, hint in HINTS:

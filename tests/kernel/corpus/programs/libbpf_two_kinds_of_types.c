@@ -2,7 +2,7 @@
  * stage: compile
  * line: 9
  * says: typedef redefinition with different types \('struct __kernel_fd_set' vs 'struct __kernel_fd_set'\)
- * hint: leave out either vmlinux\.h or the linux/ headers: both declare the
+ * hint: vmlinux\.h has this name: leave out the linux/ headers
  */
 
 #include "vmlinux.h"
