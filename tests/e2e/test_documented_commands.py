@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,3 +101,41 @@ def test_the_injector_as_documented(shell, hosts, options):
 def test_the_requirements_of_the_tools_are_installable(shell):
     """`pip install -r requirements.txt` has nothing left to do after setup."""
     shell("pip install --quiet --disable-pip-version-check --no-index -r requirements.txt", "tools")
+
+
+UNCHECKED = """\
+#include <linux/ip.h>
+
+BPF_HASH(bytes_by_source, u32, u64, 1024);
+
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	struct iphdr *ip = data + 14;
+
+	if ((void *)(ip + 1) > data_end)
+		return RX_OK;
+
+	u32 source = ip->saddr;
+	u64 *bytes = bytes_by_source.lookup(&source);
+
+	*bytes += md->packet_len;
+	return RX_OK;
+}
+"""
+
+
+def test_a_refusal_reads_as_in_the_readme(repository, tmp_path):
+    (tmp_path / "probe.c").write_text(UNCHECKED)
+    result = subprocess.run(
+        [Path(sys.executable).parent / "dynmon", "explain", "probe.c"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shown = re.search(r"\$ dynmon explain probe\.c\n(.*?)```", (repository / "README.md").read_text(), re.DOTALL)
+
+    assert shown
+    assert (1, "") == (result.returncode, result.stdout)
+    assert result.stderr.startswith(shown[1])
