@@ -61,7 +61,7 @@ def repaired(btf: bytes, elf: Elf) -> bytes:
         content, strings = btf_parts(btf)
         types = _Repair(strings, _homes(elf)).types_of(content)
     except struct.error as error:
-        raise ValueError(f"its BTF is damaged: {error}") from error
+        raise ValueError("its BTF is damaged: it ends too early") from error
     if types == content:
         return btf
     sizes = 0, len(types), len(types), len(strings)

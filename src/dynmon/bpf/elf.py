@@ -83,8 +83,8 @@ class Elf:
         try:
             sections = _sections(raw)
             return cls(sections, _symbols(sections))
-        except (struct.error, IndexError, OverflowError) as error:
-            raise ValueError(f"the ELF object is damaged: {error}") from error
+        except (struct.error, IndexError) as error:
+            raise ValueError("the ELF object is damaged: its sections do not fit together") from error
 
     def section(self, name: str) -> Section | None:
         """The first section called `name`."""
@@ -140,6 +140,7 @@ def _sections(raw: bytes) -> tuple[Section, ...]:
     offset, entry_size, count, names_index = header[6], *header[11:14]
     if count and entry_size != SECTION.size:
         raise ValueError("the ELF object is damaged: its section headers have a strange size")
+    _check_end(raw, offset + count * entry_size, "its section headers do")
     headers = [SECTION.unpack_from(raw, offset + index * entry_size) for index in range(count)]
     # Each is copied: thousands that all are the whole object would take all memory.
     if sum(fields[5] for fields in headers if fields[1] not in WITHOUT_CONTENT) > len(raw):
@@ -161,7 +162,15 @@ def _sections(raw: bytes) -> tuple[Section, ...]:
 
 def _content(raw: bytes, fields: tuple[int, ...]) -> bytes:
     kind, offset, size = fields[1], fields[4], fields[5]
-    return b"" if kind in WITHOUT_CONTENT else raw[offset : offset + size]
+    if kind in WITHOUT_CONTENT:
+        return b""
+    _check_end(raw, offset + size, "its sections do")
+    return raw[offset : offset + size]
+
+
+def _check_end(raw: bytes, end: int, what: str) -> None:
+    if end > len(raw):
+        raise ValueError(f"the ELF object is damaged: it ends before {what}, it has {len(raw)} bytes of {end}")
 
 
 def _symbols(sections: tuple[Section, ...]) -> tuple[Symbol, ...]:

@@ -151,11 +151,21 @@ def prepare_maps(maps: list[Map], parsed: Parsed, wish: Wish, used: Collection[s
         raise Refusal("open", f"{len(made)} maps would be made of it, {MOST_MAPS} are allowed")
     for each in maps:
         if each.is_wanted and not each.is_reused:
+            _check_kind(each)
             _check_size(each)
     _check_memory(maps, wish.memory_bytes)
     for each in maps:
         if each.is_wanted and not each.is_reused:
             _give_pattern(each, maps)
+
+
+def _check_kind(each: Map) -> None:
+    if each.map_type == MapType.ARENA:
+        raise Refusal(
+            "open",
+            f"map {each.name!r} is an arena, which is not supported",
+            "keep the data in a hash or an array",
+        )
 
 
 def _check_size(each: Map) -> None:

@@ -42,7 +42,7 @@ MAP_RULES: dict[int, str] = {
     MapType.USER_RINGBUF: "its max_entries are bytes: a power of two, and a multiple of the page size; it has no keys",
     MapType.QUEUE: "a queue has values and no key",
     MapType.STACK: "a stack has values and no key",
-    MapType.BLOOM_FILTER: "a Bloom filter has values and no key",
+    MapType.BLOOM_FILTER: "a Bloom filter has values and no key, its map_extra is the number of hashes, at most 15",
     MapType.ARRAY: "its key is a __u32",
     MapType.PERCPU_ARRAY: "its key is a __u32, its value has no more than 32 KiB",
     MapType.PROG_ARRAY: "its key and value are __u32",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+LINK = "link the objects with: bpftool gen object out.o a.o b.o"
 WEAK = "declare it __weak and ask with bpf_ksym_exists() whether it is there, or use another kernel"
 # What libbpf says: what it means, and what to do about it. Groups fill the braces.
 WORDS = tuple(
@@ -14,7 +15,12 @@ WORDS = tuple(
         (
             r"failed to find BTF for extern '(\w+)'",
             "function {0!r} is declared but not defined",
-            "define it, or include the header that does; a kernel function is declared with __ksym",
+            f"define it, include the header that does, or {LINK}; a kernel function is declared with __ksym",
+        ),
+        (
+            r"unrecognized extern section '([^']*)'",
+            "something in section {0!r} is declared extern, and another object has it",
+            f"{LINK}; or leave extern out",
         ),
         (r"extern \((?:var|func) ksym\) '(\w+)'.*not found in kernel", "the kernel has no {0!r}", WEAK),
         (r"extern '(\w+)' \(strong\): not resolved", "the kernel has no {0!r}", WEAK),
@@ -28,11 +34,16 @@ WORDS = tuple(
             "program {0!r} is static",
             "a program with a SEC() of its own must not be static",
         ),
-        (r"map '(\w+)': unsupported map linkage static", "map {0!r} is static", "libbpf knows global maps only"),
+        (r"map '(\w+)': unsupported map linkage static", "map {0!r} is static", "leave static out"),
         (
             r"map '(\w+)': unknown field '(\w+)'",
             "map {0!r} is declared with a member {1!r} that libbpf does not know",
             "members are type, max_entries, key, value, key_size, value_size, map_flags, map_extra, pinning and values",
+        ),
+        (
+            r"map '(\w+)': attr '(\w+)': expected PTR, got enum",
+            "map {0!r} gives its {1} with __ulong(), which is not supported",
+            "write __uint(map_extra, number); addresses, which only arenas need, cannot be given",
         ),
         (
             r"map '(\w+)': map type isn't specified",

@@ -63,7 +63,7 @@ def trim(raw: bytes, elf: Elf, externs: Collection[str], arrays: Collection[str]
         _weaken(changed, elf, externs)
         _empty(changed, elf, arrays)
     except struct.error as error:
-        raise ValueError(f"the ELF object is damaged: {error}") from error
+        raise ValueError("the ELF object is damaged: its sections do not fit together") from error
     return bytes(changed)
 
 

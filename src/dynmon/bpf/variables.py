@@ -75,7 +75,7 @@ def variables_of(btf: bytes) -> dict[str, Variable]:
             if each.kind == KIND_VAR
         }
     except struct.error as error:
-        raise ValueError(f"its BTF is damaged: {error}") from error
+        raise ValueError("its BTF is damaged: it ends too early") from error
 
 
 def btf_parts(btf: bytes) -> tuple[bytes, bytes]:

@@ -30,7 +30,10 @@ FOREIGN = {
     "compressed": (lambda: gzip.compress(compile_c(TC_COUNTER)), "it is not an ELF object"),
     "nothing": (lambda: b"", "it is not an ELF object"),
     "a beginning": (lambda: compile_c(TC_COUNTER)[:40], "damaged: it has 40 bytes, less than its header"),
-    "half of it": (lambda: compile_c(TC_COUNTER)[:900], "the ELF object is damaged"),
+    "half of it": (
+        lambda: compile_c(TC_COUNTER)[:900],
+        r"the ELF object is damaged: it ends before its section headers do, it has 900 bytes of \d{4}\n",
+    ),
 }
 
 
@@ -100,8 +103,37 @@ def test_a_map_that_is_static_is_told_so(load):
     """The word is all that has to go."""
     static = "static struct { __uint(type, BPF_MAP_TYPE_QUEUE); __uint(max_entries, 1); __uint(value_size, 4); }"
     program = 'SEC("tc") int dynmon_ingress(void *ctx) { return bpf_map_pop_elem(&values, &(int){0}); }'
-    with pytest.raises(OpenError, match="map 'values' is static"):
+    with pytest.raises(OpenError, match="map 'values' is static") as caught:
         load(f'{static} values SEC(".maps");\n{program}')
+
+    assert "leave static out" == caught.value.hint
+
+
+@pytest.mark.parametrize("section", [".maps", ".data.shared"])
+def test_one_of_several_objects_is_told_to_be_linked(load, section):
+    """What it needs is in another."""
+    shared = f'extern struct {{ __uint(type, BPF_MAP_TYPE_ARRAY); }} shared SEC("{section}");'
+    with pytest.raises(OpenError, match=f"something in section '{section}' is declared extern") as caught:
+        load(f'{shared}\nSEC("tc") int dynmon_ingress(void *ctx) {{ return bpf_map_pop_elem(&shared, ctx); }}')
+
+    assert caught.value.hint.startswith("link the objects with: bpftool gen object out.o a.o b.o")
+
+
+ARENA = "__uint(type, 33); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 10);"
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        (ARENA, "map 'pages' is an arena, which is not supported"),
+        (f"{ARENA} enum {{ address = 1ull << 44 }} map_extra;", "map 'pages' gives its map_extra with __ulong"),
+    ],
+)
+def test_an_arena_is_told_to_be_unsupported(load, members, says):
+    """Also with the address that most have."""
+    program = 'SEC("tc") int dynmon_ingress(void *ctx) { return bpf_map_pop_elem(&pages, ctx); }'
+    with pytest.raises(OpenError, match=says):
+        load(f'struct {{ {members} }} pages SEC(".maps");\n{program}')
 
 
 def test_a_map_outside_of_the_section_for_maps_is_told_so(load):
