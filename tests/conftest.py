@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import Veth, open_descriptors, veth_pair
+from tests.support import Veth, isolate, open_descriptors, veth_pair
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that run tests side by side have a network each: some tests want a port of a known number."""
+    if hasattr(config, "workerinput") and os.environ.get("DYNMON_ISOLATED") == "yes":
+        isolate()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 
 REQUIRED = frozenset(filter(None, os.environ.get("DYNMON_TESTS_REQUIRE", "").split(",")))
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
 ETH_P_ALL = 0x0003
 _numbers = itertools.count(os.getpid() % 10_000 * 10_000)  # of one of several processes
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -81,6 +82,15 @@ def open_descriptors() -> set[str]:
         except OSError:
             continue
     return found
+
+
+def isolate() -> None:
+    """Give this thread, and what it starts, namespaces of its own, as scripts/isolated gives them to a command."""
+    if _libc.unshare(CLONE_NEWNET | CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    for kind, place in (("sysfs", "/sys"), ("bpf", "/sys/fs/bpf"), ("tmpfs", "/run/netns")):
+        run("mount", "-t", kind, kind, place)
+    run("ip", "link", "set", "lo", "up")
 
 
 @contextmanager
