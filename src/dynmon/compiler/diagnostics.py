@@ -35,6 +35,7 @@ SENTENCES = (
     (re.compile(r"^static_assert failed.* \"(.*)\"$"), r"\1"),  # until clang 15
     (re.compile(r"^static assertion failed(?: due to requirement '.*')?: (.+)$"), r"\1"),
     (re.compile(r"dynmon_the_leaf_is_not_an_integer"), "increment needs a map whose leaf is an integer"),
+    (re.compile(r"(?:function|identifier) 'DYNMON_STORE_\w+'"), "pcn_log takes at most four arguments"),
     (re.compile(r"^(conflicting types for 'handle_rx')"), rf"\1: it must be {HANDLER}"),
     (
         re.compile(r"incomplete type 'dynmon_(?:key|leaf|number)_(\w+)'(?: \(aka '(.*)'\))?"),
@@ -49,7 +50,7 @@ SENTENCES = (
     (re.compile(r"^in function (\S+) .*?\): (.*)$"), r"in function \1: \2"),
     # The code generator speaks of its own data, in other words with every release.
     (
-        re.compile(r"(?:too|with too) many arg|stack arguments are not supported"),
+        re.compile(r"too many (?:args\b|arguments$)|stack arguments are not supported"),
         "a function that is not inlined takes more than 5 arguments",
     ),
     (

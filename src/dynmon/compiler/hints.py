@@ -14,6 +14,27 @@ UNKNOWN = re.compile(
     r"|incomplete (?:definition of )?type|invalid use of undefined type|^function) '(?:struct )?(?P<name>\w+)'"
     r"(?! has)"
 )
+# What clang says of a macro with the wrong arguments: not always that.
+MISUSED = re.compile(
+    r"arguments provided to function-like macro|^expected (?:'\)'|identifier or '\(')|^called object type 'int'"
+    r"|empty string literal in 'asm'"
+)
+MACROS = tuple(
+    (re.compile(rf"\b(?:{names})\s*\("), hint)
+    for names, hint in (
+        ("pcn_log", "pcn_log takes a format and at most four arguments: say it in two lines, or leave some out"),
+        (
+            "bpf_printk",
+            "bpf_printk takes a format and at most twelve arguments: say it in two lines, or leave some out",
+        ),
+        ("BPF_(?:PERCPU_)?ARRAY", "an array is declared as BPF_ARRAY(NAME, leaf type, entries)"),
+        ("BPF_(?:PERCPU_)?HASH", "a hash is declared as BPF_HASH(NAME, key type, leaf type, entries)"),
+        ("BPF_LPM_TRIE", "a trie is declared as BPF_LPM_TRIE(NAME, key type, leaf type, entries)"),
+        ("BPF_HISTOGRAM", "a histogram is declared as BPF_HISTOGRAM(NAME, key type, buckets)"),
+        ("BPF_(?:QUEUE|STACK)", "a queue is declared as BPF_QUEUE(NAME, leaf type, entries), a stack with BPF_STACK"),
+        ("BPF_TABLE", 'a map is declared as BPF_TABLE("hash", key type, leaf type, NAME, entries)'),
+    )
+)
 NOT_INLINED = "mark the function static __always_inline, or give it a pointer to a struct"
 HINTS = tuple(
     (re.compile(pattern), hint)
@@ -46,6 +67,16 @@ HINTS = tuple(
             "read",
         ),
         (
+            r"incomplete type 'struct bpf_map_def'",
+            "maps of struct bpf_map_def are gone since libbpf 1.0, declare it as: struct { __uint(type, "
+            "BPF_MAP_TYPE_HASH); __uint(max_entries, 1024); __type(key, __u32); __type(value, __u64); } NAME "
+            'SEC(".maps");',
+        ),
+        (
+            r"license changed binding|symbol 'license' is already defined",
+            'call it otherwise than its section: char LICENSE[] SEC("license") = "GPL";',
+        ),
+        (
             r"loop not unrolled",
             "give the loop a constant bound, or leave the pragma out: Linux 5.3 and later verify loops as they are",
         ),
@@ -55,7 +86,7 @@ HINTS = tuple(
             "big, 1)",
         ),
         (
-            r"more than 5 arguments|too many arg|stack arguments|returns a struct|variable number of arguments",
+            r"more than 5 arguments|returns a struct|variable number of arguments",
             NOT_INLINED,
         ),
         (
@@ -93,6 +124,10 @@ HINTS = tuple(
             r"no member named '\w+' in what line \d+ declares",
             "maps have lookup, update, insert, delete, increment, lookup_or_try_init, push, pop and peek",
         ),
+        (
+            r"too many arguments provided to function-like macro",
+            "leave some out, or put what has commas of its own in parentheses",
+        ),
         (r"is unavailable", "a dynmon cube watches one interface: its code says RX_OK or RX_DROP, and counts in maps"),
         (r"is uninitialized", "set it where it is declared: the verifier refuses what has no value"),
         (r"division by zero", "clang leaves out all that follows, and the program is refused for having no end"),
@@ -110,11 +145,18 @@ def hint_for(message: str, source_line: str, files: Sequence[str] = ()) -> str:
         return "vmlinux.h has this name: leave out the linux/ headers, or give what is yours another name"
     if "pcn_log" in source_line and "expected ')'" in message:
         return 'the format of pcn_log has to be a literal: pcn_log(ctx, LOG_INFO, "%d", n)'
-    for pattern, hint in HINTS:
-        if pattern.search(message):
-            return hint
+    if "printk" in source_line and "more than 5 arguments" in message:
+        return "it takes a format and at most three arguments in the dialect: say it in two lines, or leave some out"
+    if MISUSED.search(message) and (hint := _first(MACROS, source_line)):
+        return hint
+    if hint := _first(HINTS, message):
+        return hint
     unknown = UNKNOWN.search(message)
     return _hint_for_name(unknown["name"], source_line) if unknown else ""
+
+
+def _first(hints: Sequence[tuple[re.Pattern[str], str]], text: str) -> str:
+    return next((hint for pattern, hint in hints if pattern.search(text)), "")
 
 
 def _hint_for_name(name: str, source_line: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dynmon.compiler.diagnostics import MAX_DIAGNOSTICS, CompileError, parse_diagnostics
-from dynmon.compiler.hints import HINTS
+from dynmon.compiler.hints import HINTS, MACROS
 from dynmon.errors import Diagnostic
 from dynmon.models import Direction
 
@@ -81,6 +81,10 @@ def test_the_code_generator_is_understood() -> None:
         (
             "<stdin>:1:1: error: called object type '(struct dynmon_the_leaf_is_not_an_integer *)0' is not a function",
             "increment needs a map whose leaf is an integer",
+        ),
+        (
+            "<stdin>:1:1: error: call to undeclared function 'DYNMON_STORE_n'; ISO C99 and later do not support it",
+            "pcn_log takes at most four arguments",
         ),
         (
             "<stdin>:1:1: error: conflicting types for 'handle_rx'",
@@ -169,6 +173,20 @@ HINTED = [
     ("unsupported dynamic stack allocation", "", "in constant sizes"),
     ("too many args to 0xa4e7928: i64 = GlobalAddress<i32 (i32)* @sum> 0", "", "static __always_inline"),
     ("stack arguments are not supported", "", "static __always_inline"),
+    ("0x55c8a4487c90: i64 = Constant<6> too many arguments", "", "static __always_inline"),
+    ("too many args to 0x1: i64 = Constant<6>", 'bpf_printk("", 1, 2, 3, 4);', "at most three arguments"),
+    ("too many arguments provided to function-like macro invocation", "SEC(2, 3)", "leave some out"),
+    ("too many arguments provided to function-like macro invocation", "pcn_log(ctx, 1)", "at most four"),
+    ("called object type 'int' is not a function or function pointer", "bpf_printk(1)", "at most twelve"),
+    ("expected ')'", "BPF_PERCPU_ARRAY(A, u64, 1, 2);", "BPF_ARRAY(NAME, leaf type, entries)"),
+    ("expected identifier or '('", "BPF_HASH(A, u64, u64, 1, 2);", "BPF_HASH(NAME, key type, leaf type, entries)"),
+    ("expected identifier or '('", "BPF_LPM_TRIE(A, u64, u64, 1, 2);", "BPF_LPM_TRIE(NAME, key type"),
+    ("expected ')'", "BPF_HISTOGRAM(A, u64, 1, 2);", "BPF_HISTOGRAM(NAME, key type, buckets)"),
+    ("expected identifier or '('", "BPF_QUEUE(A, u64, 1, 2, 3);", "BPF_QUEUE(NAME, leaf type, entries)"),
+    ("too few arguments provided to function-like macro invocation", 'BPF_TABLE("hash");', 'BPF_TABLE("hash", key'),
+    ("variable has incomplete type 'struct bpf_map_def'", "", 'NAME SEC(".maps")'),
+    ("license changed binding to STB_GLOBAL", "", "char LICENSE[]"),
+    ("symbol 'license' is already defined", "", "char LICENSE[]"),
     ("aggregate returns are not supported", "", "static __always_inline"),
     ("functions with VarArgs or StructRet are not supported", "", "static __always_inline"),
     ("unsupported signed division, please convert to unsigned div/mod.", "", "(u32)a / (u32)b"),
@@ -200,7 +218,13 @@ def test_no_hint_is_dead() -> None:
     """Each is given for one of these messages."""
     given = {parse(f"<stdin>:1:1: error: {said}\n", line)[0].hint for said, line, _ in HINTED}
 
-    assert [] == [pattern.pattern for pattern, hint in HINTS if hint not in given]
+    assert [] == [pattern.pattern for pattern, hint in HINTS + MACROS if hint not in given]
+
+
+def test_what_says_it_all_has_no_hint() -> None:
+    (found,) = parse("<stdin>:1:1: error: too many arguments to function call, expected 2, have 3")
+
+    assert ("too many arguments to function call, expected 2, have 3", "") == (found.message, found.hint)
 
 
 def test_an_unknown_name_has_no_hint() -> None:
@@ -214,7 +238,7 @@ def test_two_kinds_of_types_of_the_kernel() -> None:
     )
 
     assert (2, "second") == (found.line, found.source_line)
-    assert "either vmlinux.h or the linux/ headers" in found.hint
+    assert "leave out the linux/ headers" in found.hint
 
 
 def test_a_finding_in_a_packed_header_names_it() -> None:

@@ -1,7 +1,7 @@
 /*
  * stage: open
  * says: function 'classify' is declared but not defined
- * hint: define it, or include the header that does; a kernel function is
+ * hint: define it, include the header that does, or link the objects with: bpftool gen object out
  */
 
 #include <linux/bpf.h>
