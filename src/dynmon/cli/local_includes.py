@@ -1,5 +1,8 @@
 """Put the headers that stand beside a C file into its text: code travels to the daemon as one text.
 
+A name may also be one from the top of a checkout, ``"lib/bpf/x.h"``: what is not beside the file that includes it is
+looked for in the folder of the file that is packed and in those above, nearest first, up to the one with ``.git``.
+
 Only ``#include "name"`` of a file that is there is replaced, once for each time it is written, as the preprocessor
 would; include guards are left to do their work. Line markers around it (``# 1 "name" 1``) keep the compiler's findings
 at the lines of the files that people have. ``vmlinux.h`` stays as it is: the daemon has one of its own kernel.
@@ -8,7 +11,7 @@ at the lines of the files that people have. ``vmlinux.h`` stays as it is: the da
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +26,8 @@ MAIN_FILE = "<stdin>"
 OF_THE_KERNEL = "vmlinux.h"
 MAX_CHARACTERS = 16 << 20
 MAX_DEPTH = 64
+MAX_FOLDERS = 32
+OF_THE_HOST = Path("/usr/include")  # the daemon has headers of its own
 
 
 class IncludeError(InvalidInputError):
@@ -35,13 +40,14 @@ def with_local_includes(text: str, file: Path, read: Callable[[Path], str]) -> s
     Raises:
         IncludeError: A header includes itself, or they unfold into more than anybody wrote.
     """
-    pieces = list(_Unfolding(read).pieces(text, file, MAIN_FILE, (file.resolve(),)))
+    pieces = list(_Unfolding(read, _folders(file)).pieces(text, file, MAIN_FILE, (file.resolve(),)))
     return "".join(pieces)
 
 
 @dataclass(slots=True)
 class _Unfolding:
     read: Callable[[Path], str]
+    folders: Sequence[Path]
     once: set[Path] = field(default_factory=set)
     characters: int = 0
 
@@ -49,7 +55,7 @@ class _Unfolding:
         in_comment = False
         for number, line in enumerate(LINES.findall(text), 1):
             match = None if in_comment else INCLUDE.match(line)
-            header = _local(match[1], file) if match else None
+            header = _local(match[1], file, self.folders) if match else None
             in_comment = _ends_in_comment(line, in_comment)
             if match is None or header is None:
                 yield line
@@ -79,9 +85,34 @@ class _Unfolding:
             yield "\n"
 
 
-def _local(name: str, file: Path) -> Path | None:
-    header = file.parent / name
-    return header if Path(name).name != OF_THE_KERNEL and "\0" not in name and header.is_file() else None
+def _folders(file: Path) -> list[Path]:
+    """The folder of `file` and those above it, as far as its checkout reaches."""
+    folders: list[Path] = []
+    for folder in file.resolve().parents[:MAX_FOLDERS]:
+        folders.append(folder)
+        if (folder / ".git").exists():
+            break
+    return folders
+
+
+def _local(name: str, file: Path, folders: Sequence[Path]) -> Path | None:
+    written = Path(name)
+    if written.name == OF_THE_KERNEL or "\0" in name:
+        return None
+    if _is_there(beside := file.parent / name):
+        return beside
+    if written.is_absolute() or ".." in written.parts:
+        return None
+    above = (folder / name for folder in folders)
+    return next((each for each in above if _is_there(each) and not each.resolve().is_relative_to(OF_THE_HOST)), None)
+
+
+def _is_there(header: Path) -> bool:
+    """Whether it is a file; one that may not be looked at, or whose name is too long, is none."""
+    try:
+        return header.is_file()
+    except OSError:
+        return False
 
 
 def _ends_in_comment(line: str, in_comment: bool) -> bool:

@@ -22,7 +22,7 @@ def folder(tmp_path):
     def write(**files):
         for name, text in files.items():
             place = tmp_path / name.replace("__", "/").replace("_", ".")
-            place.parent.mkdir(exist_ok=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(text.encode())
         return tmp_path
 
@@ -46,10 +46,42 @@ def test_headers_include_headers_beside_themselves(folder):
     assert unfolded(place) == ('# 1 "sub/a.h" 1\n# 1 "b.h" 1\nint b;\n# 2 "sub/a.h" 2\nint a;\n# 2 "<stdin>" 2\n')
 
 
+def test_headers_are_named_from_the_top_of_a_checkout(folder):
+    """Also by one another; the nearest is taken."""
+    place = folder(
+        lib__bpf__a_h='#include "lib/b.h"\n',
+        lib__b_h="int top;\n",
+        src__lib__b_h="int near;\n",
+        src__deep__probe_c='#include "lib/bpf/a.h"\n',
+    )
+
+    assert unfolded(place, "src/deep/probe.c") == (
+        '# 1 "lib/bpf/a.h" 1\n# 1 "lib/b.h" 1\nint near;\n# 2 "lib/bpf/a.h" 2\n# 2 "<stdin>" 2\n'
+    )
+
+
+@pytest.mark.parametrize("name", ["a.h", "../a.h", "nothing/../a.h"])
+def test_headers_above_a_checkout_are_not_its_own(folder, name):
+    source = f'#include "{name}"\n'
+    place = folder(a_h="int a;\n", tree__src__probe_c=source, tree__src__nothing__x_h="")
+    (place / "tree/.git").mkdir()
+
+    assert source == unfolded(place, "tree/src/probe.c")
+
+
+def test_headers_of_the_host_are_not_local(folder):
+    """Whatever the way to them; the daemon has its own."""
+    place = folder(src__probe_c='#include "usr/include/stdio.h"\n#include "host/stdio.h"\n')
+    (place / "host").symlink_to("/usr/include")
+
+    assert unfolded(place, "src/probe.c") == (place / "src/probe.c").read_text()
+
+
 @pytest.mark.parametrize(
     "source",
     [
         "int x;\r\n\f\v no end",
+        f'#include "{"long" * 2000}.h"\n',
         '#include "gone.h"\n#include "vmlinux.h"\n#include <b.h>\n',
         '/* as in\n#include "b.h"\n*/\nint x;\n',
         'char *s = "/*";\n// #include "b.h"\n',
