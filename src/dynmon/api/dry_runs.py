@@ -18,7 +18,6 @@ from dynmon.cubes import CubeRegistry
 from dynmon.errors import InvalidInputError
 from dynmon.models import DataplaneConfig, validate_document
 from dynmon.settings import RequestLimits
-from dynmon.trial import Rehearsal, ReplayLimits
 
 QUERY = "dry-run"
 FORM = "multipart/form-data"
@@ -26,7 +25,9 @@ CONFIG_PARTS = ("dataplane-config", "config")
 CAPTURE_PART = "capture"
 MAX_PARTS = 8
 # What the threads for changes may be kept busy with, and what an answer may hold.
-LIMITS = ReplayLimits(packets=1_000_000, seconds=30.0, entries=1000)
+MAX_PACKETS = 1_000_000
+MAX_SECONDS = 30.0
+MAX_ENTRIES = 1000
 
 
 class InvalidDryRun(InvalidInputError):
@@ -73,6 +74,8 @@ def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], ca
         InjectionError: The code cannot run.
         InvalidInputError: The body, or the capture, cannot be understood.
     """
+    from dynmon.trial import Rehearsal, ReplayLimits  # not before somebody wants one
+
     cube = registry.get(name)
     document = validate_document(DryRun, settable(parse_json(given) if isinstance(given, bytes) else given), "dry run")
     if document.capture is not None:
@@ -86,7 +89,7 @@ def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], ca
         document.loglevel or cube.loglevel,
         capture=capture,
         direction=document.direction,
-        limits=LIMITS,
+        limits=ReplayLimits(MAX_PACKETS, MAX_SECONDS, MAX_ENTRIES),
     )
     return cube.rehearse(trial)
 

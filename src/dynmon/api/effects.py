@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from dynmon.api.metrics import Telemetry
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.models import CubeConfig, DataplaneConfig, Direction, LogLevel
-from dynmon.trial import Rehearsal
 
 # A status, or the document that answers with 200.
 Outcome = int | dict[str, Any]
@@ -63,10 +62,14 @@ class Tried:
     registry: CubeRegistry
 
     def create(self, name: str, config: CubeConfig, status: int) -> Outcome:
+        from dynmon.trial import Rehearsal
+
         trial = Rehearsal(config.dataplane_config, config.type, config.loglevel)
         return _explanation(self.registry.rehearse(name, trial))
 
     def inject(self, cube: DynmonCube, loglevel: LogLevel | None, config: DataplaneConfig, status: int) -> Outcome:
+        from dynmon.trial import Rehearsal
+
         return _explanation(cube.rehearse(Rehearsal(config, cube.type, loglevel or cube.loglevel)))
 
 

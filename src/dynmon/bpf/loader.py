@@ -28,7 +28,6 @@ from dynmon.bpf.map import BpfMap
 from dynmon.bpf.owner import Owner
 from dynmon.bpf.process import Companion
 from dynmon.bpf.program import Program
-from dynmon.bpf.verifier import SourcePlace, verifier_error
 from dynmon.errors import InjectionError
 
 GRACE_SECONDS = 2.0
@@ -230,6 +229,9 @@ def _nonsense(file: str) -> LoaderDied:
 def _refusal(request: LoadRequest, answer: dict[str, Any], log: bytes) -> InjectionError:
     message = str(answer["message"])
     if answer["refused"] == "verify":
+        # Here, since most processes never meet a refusal, and its patterns take a fiftieth of a second to compile.
+        from dynmon.bpf.verifier import SourcePlace, verifier_error
+
         places = [SourcePlace(*each) for each in answer["lines"]]
         return verifier_error(
             request.file, str(answer["program"]), log.decode(errors="replace"), places, message, request.source

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dynmon.bpf.source_text import USER_FILE, SourceText
-from dynmon.compiler.hints import hint_for
 from dynmon.errors import Diagnostic, InjectionError
 from dynmon.models import Direction
 
@@ -149,6 +148,8 @@ def _unlocated(severity: str, message: str) -> _Finding:
 
 def _place(finding: _Finding, text: SourceText, direction: Direction) -> Diagnostic:
     """The finding in the user's text: where it is, or else the first note that points there."""
+    from dynmon.compiler.hints import hint_for  # its patterns take a while to compile, and most code has no findings
+
     places = [(finding.file, finding.line, finding.column), *finding.notes]
     line, column = next(((line, column) for file, line, column in places if file == USER_FILE), (0, 0))
     source_line = text.line(USER_FILE, line)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf.pins import PinFolder
 from dynmon.compiler import Spelling
@@ -26,7 +26,9 @@ from dynmon.models import (
     PathConfig,
 )
 from dynmon.models.dataplane import DEFAULT_PATH_NAME
-from dynmon.trial import Rehearsal, rehearse
+
+if TYPE_CHECKING:
+    from dynmon.trial import Rehearsal
 
 DEFAULT_CODE = """\
 static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
@@ -156,6 +158,8 @@ class DynmonCube:
                     offers[direction] = {name: os.dup(each) for name, each in maps_tagged(path.loaded, SHARED).items()}
                     for descriptor in offers[direction].values():
                         kept.callback(os.close, descriptor)
+            from dynmon.trial import rehearse  # not before somebody wants one: it takes its time
+
             return rehearse(self._foundry, replace(trial, cube_id=self.cube_id, cube_name=self.name, offers=offers))
 
     def reset(self, direction: Direction | None) -> None:

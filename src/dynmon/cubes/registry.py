@@ -6,7 +6,7 @@ import itertools
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
@@ -14,7 +14,9 @@ from dynmon.dataplane import Chain, Foundry, ProgramLog
 from dynmon.models import AttachRequest, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import InterfaceNotFound, interface_index
-from dynmon.trial import Rehearsal, rehearse
+
+if TYPE_CHECKING:
+    from dynmon.trial import Rehearsal
 
 
 class CubeRegistry:
@@ -152,6 +154,8 @@ class CubeRegistry:
         with self._lock:
             if name in self._cubes or name in self._reserved:
                 raise CubeExists(name)
+        from dynmon.trial import rehearse
+
         return rehearse(self._foundry, replace(trial, cube_name=name))
 
     def close(self) -> None:
