@@ -65,6 +65,17 @@ def wait_until(condition: Callable[[], object], what: str, timeout_seconds: floa
         time.sleep(0.005)
 
 
+def eventually(read: Callable[[], object], expected: object) -> None:
+    """Assert that `read` comes to give `expected`: a sent packet may still be on its way.
+
+    Not wait_until, which cannot show in what the last reading differs.
+    """
+    deadline = time.monotonic() + 5
+    while (value := read()) != expected and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert expected == value
+
+
 def run(*command: str, check: bool = True, timeout_seconds: float = 60.0, **options: object) -> str:
     """Run a command to its end and return what it printed."""
     result = subprocess.run(command, text=True, capture_output=True, timeout=timeout_seconds, check=False, **options)

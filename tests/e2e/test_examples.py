@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from dynmon.client import DynmonClient
 from examples.build import build, config_of, example_names, source_of
 from tests import packets as p
 from tests.packets import ACK, DESTINATION, FIN, HOP_BY_HOP, RST, SYN, ethernet, ipv4, ipv6, tcp, udp, vlan
-from tests.support import Veth
+from tests.support import Veth, eventually
 
 ROUNDS = 3
 GRE = 47
@@ -67,17 +66,6 @@ def monitor(request, client, veth):
     client.create(found.cube)
     client.attach(found.cube, veth.host)
     return found
-
-
-def eventually(read, expected):
-    """Assert that `read` comes to give `expected`: a sent packet may still be on its way.
-
-    Not wait_until, which cannot show in what the last reading differs.
-    """
-    deadline = time.monotonic() + 5
-    while (value := read()) != expected and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert expected == value
 
 
 @pytest.mark.parametrize("name", example_names())

@@ -7,7 +7,6 @@ import gzip
 import os
 import platform
 import shutil
-import time
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -32,7 +31,7 @@ from tests.kernel.third_party.cases import (
 from tests.kernel.third_party.products import PRODUCTS
 from tests.kernel.third_party.tutorials import CLASSIFIERS, TUTORIALS
 from tests.packets import ethernet, ipv4
-from tests.support import needs, run
+from tests.support import eventually, needs, run
 
 pytestmark = needs("kernel", "clang", "tcx")
 
@@ -66,13 +65,11 @@ def eventually_shows(client, case):
     Metrics are read one by one, queues last: reading a queue empties it.
     """
     for name, metric in case.shown.items():
-        deadline = time.monotonic() + 5
-        while True:
-            shown = metric.view(client.metric_value(CUBE, case.direction, name))
-            if shown == metric.value or time.monotonic() > deadline:
-                break
-            time.sleep(0.005)
-        assert metric.value == shown, name
+
+        def shown(name=name, metric=metric):
+            return name, metric.view(client.metric_value(CUBE, case.direction, name))
+
+        eventually(shown, (name, metric.value))
 
 
 def samples(client):
@@ -224,10 +221,7 @@ def test_two_directions_share_maps_that_are_pinned_by_name(client, veth):
             "round_trips": sum(values["round_trips"]),
         }
 
-    deadline = time.monotonic() + 5
-    while seen("ingress") != shown and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert shown == seen("ingress")
+    eventually(lambda: seen("ingress"), shown)
     assert shown == seen("egress")
 
 

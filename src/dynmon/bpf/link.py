@@ -6,7 +6,7 @@ import ctypes
 import errno
 import os
 import socket
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from ctypes import c_uint32
 
 from dynmon.bpf import _libbpf, _syscall
@@ -27,7 +27,7 @@ PACKETS_TOO_LONG = (
 )
 
 
-class Link(Owner, ABC):
+class Link(Owner):
     """Owns an attachment. Closing it detaches, and touches nothing of anybody else's."""
 
     kind: str

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class Owner:
+class Owner(ABC):
     """A context manager that closes itself; `close` is harmless when it was called before."""
 
     __slots__ = ()
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of what is held."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
