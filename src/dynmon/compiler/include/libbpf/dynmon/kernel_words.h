@@ -3,23 +3,10 @@
 #define DYNMON_KERNEL_WORDS_H
 
 #include <asm/byteorder.h>
+#include <dynmon/types.h>
 #include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/minmax.h>
-#include <linux/types.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
-
-typedef __u8 u8;
-typedef __u16 u16;
-typedef __u32 u32;
-typedef __u64 u64;
-typedef __s8 s8;
-typedef __s16 s16;
-typedef __s32 s32;
-typedef __s64 s64;
 
 #define htons(x) __cpu_to_be16(x)
 #define htonl(x) __cpu_to_be32(x)
