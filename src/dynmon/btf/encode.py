@@ -122,9 +122,14 @@ class _Draft:
         for path, at, form in self._nulls:
             self._spoil(path, at, form)
         for path, first_bit, width in self._truths:
-            start, end = first_bit // 8, (first_bit + width + 7) // 8
-            if not int.from_bytes(self._content[start:end], "little") >> first_bit % 8 & (1 << width) - 1:
-                self.put(path, first_bit, width, 1)
+            span, mask = slice(first_bit // 8, (first_bit + width + 7) // 8), (1 << width) - 1
+            there, taken = (
+                int.from_bytes(each[span], "little") >> first_bit % 8 & mask for each in (self._content, self._taken)
+            )
+            if not there:
+                # Any bit makes it true. Another member of a union may have said that the lowest one is zero.
+                free = ~taken & mask
+                self.put(path, first_bit, width, free & -free or 1)
         return bytes(self._content)
 
     def _spoil(self, path: str, at: int, form: str) -> None:

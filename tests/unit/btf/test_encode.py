@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynmon.btf import UnencodableValue, encode, encode_untyped, plan_for
+from dynmon.btf.encode import encode_by_plan
+from dynmon.btf.plans import Bits, Boolean, Field, Integer, Record
 from tests.unit.btf.builder import BOOL, SIGNED, BtfBuilder
 
 
@@ -164,6 +166,17 @@ def test_members_of_a_union_may_agree_but_not_contradict():
     assert bytes(4) + b"\1\2\0\0" == encode(build.btf(), holder, {"bytes": [1, 2], "word": 513})
     with pytest.raises(UnencodableValue, match=r"bytes\[1\]: contradicts another member"):
         encode(build.btf(), holder, {"word": 513, "bytes": [1, 3]})
+
+
+def test_a_truth_takes_a_bit_that_other_members_of_its_union_leave():
+    low = Field("low", 0, Bits(1, 0, 3, is_signed=False), "u8")
+    whole = Field("whole", 0, Integer(1, is_signed=False), "u8")
+    truth = Field("truth", 0, Boolean(1, Integer(1, is_signed=False)), "bool")
+    partly, wholly = Record(1, (low, truth)), Record(1, (whole, truth))
+    written = encode_by_plan(partly, {"low": 0, "truth": True})
+    assert partly.decode(np.frombuffer(written, np.uint8).reshape(1, 1)) == [{"low": 0, "truth": True}]
+    with pytest.raises(UnencodableValue, match="truth: contradicts another member of its union"):
+        encode_by_plan(wholly, {"whole": 0, "truth": True})
 
 
 def test_a_number_that_the_float_cannot_hold_is_refused():
