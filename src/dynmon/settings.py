@@ -9,6 +9,7 @@ DEFAULT_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 9000
 DEFAULT_STATE_DIR = Path("/var/lib/dynmon")
 DEFAULT_BPFFS_DIR = Path("/sys/fs/bpf/dynmon")
+DEFAULT_PIN_ROOTS = (Path("/sys/fs/bpf"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,18 @@ class MapLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How much of the daemon's memory reading may take.
+
+    `read_bytes` is what one read may take out of a map at once. `kept_bytes` is what is kept of one metric between
+    reads: totals of maps that are emptied, and what nobody has asked for yet.
+    """
+
+    read_bytes: int = 256 << 20
+    kept_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration of one daemon."""
 
@@ -54,6 +67,8 @@ class Settings:
     compile_limits: CompileLimits = field(default_factory=CompileLimits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)
     map_limits: MapLimits = field(default_factory=MapLimits)
+    read_limits: ReadLimits = field(default_factory=ReadLimits)
+    pin_roots: tuple[Path, ...] = DEFAULT_PIN_ROOTS
 
     @property
     def pins_dir(self) -> Path:

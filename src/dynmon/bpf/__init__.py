@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from dynmon.bpf.facts import DeclaredMap, ObjectFacts, ProgramFacts, Verification
     from dynmon.bpf.features import Features, kernel_features
+    from dynmon.bpf.grace import GracePeriod
     from dynmon.bpf.kinds import MapInfo, MapType, ProgramType
     from dynmon.bpf.link import BpfLink, Link, attach_tcx, attach_xdp, xdp_program_id
     from dynmon.bpf.loader import LoadedObject, Loader, LoadRequest
@@ -46,6 +47,7 @@ HOMES = {
     ),
     "facts": ("DeclaredMap", "ObjectFacts", "ProgramFacts", "Verification"),
     "features": ("Features", "kernel_features"),
+    "grace": ("GracePeriod",),
     "kinds": ("MapInfo", "MapType", "ProgramType"),
     "link": ("BpfLink", "Link", "attach_tcx", "attach_xdp", "xdp_program_id"),
     "loader": ("LoadRequest", "LoadedObject", "Loader"),

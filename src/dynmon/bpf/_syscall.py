@@ -24,6 +24,7 @@ PROG_LOAD: Final = 5
 OBJ_PIN: Final = 6
 OBJ_GET: Final = 7
 PROG_TEST_RUN: Final = 10
+MAP_GET_FD_BY_ID: Final = 14
 OBJ_GET_INFO_BY_FD: Final = 15
 MAP_LOOKUP_AND_DELETE_ELEM: Final = 21
 MAP_LOOKUP_BATCH: Final = 24
@@ -86,10 +87,21 @@ class _MapCreate(ctypes.Structure):
     ]
 
 
-def map_create(kind: int, key_size: int, value_size: int, max_entries: int, flags: int, name: str) -> int:
-    """BPF_MAP_CREATE; gives a descriptor."""
-    create = _MapCreate(kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15])
+def map_create(
+    kind: int, key_size: int, value_size: int, max_entries: int, flags: int, name: str, inner_fd: int = 0
+) -> int:
+    """BPF_MAP_CREATE; gives a descriptor. The maps inside of a map of maps are like the one behind `inner_fd`."""
+    create = _MapCreate(kind, key_size, value_size, max_entries, flags, inner_fd, 0, name.encode()[:15])
     return bpf(MAP_CREATE, create)
+
+
+class _ById(ctypes.Structure):
+    _fields_ = [("id", c_uint32), ("next_id", c_uint32), ("open_flags", c_uint32)]
+
+
+def map_by_id(number: int) -> int:
+    """BPF_MAP_GET_FD_BY_ID, which takes CAP_SYS_ADMIN; gives a descriptor."""
+    return bpf(MAP_GET_FD_BY_ID, _ById(number, 0, 0))
 
 
 class _MapElement(ctypes.Structure):

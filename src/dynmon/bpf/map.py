@@ -64,14 +64,40 @@ class BpfMap(FdOwner):
         return cls(fd, info)
 
     @classmethod
-    def create(
-        cls, map_type: MapType, key_size: int, value_size: int, max_entries: int, *, name: str, flags: int = 0
-    ) -> BpfMap:
-        """Make a map that no object declares."""
+    def from_id(cls, number: int) -> BpfMap:
+        """Open the map that the kernel calls `number`: a map of maps tells its inner maps so.
+
+        Raises:
+            KernelError: There is none any more, or this process may not (CAP_SYS_ADMIN).
+        """
         try:
-            fd = _syscall.map_create(map_type, key_size, value_size, max_entries, flags, name)
+            fd = _syscall.map_by_id(number)
+        except OSError as error:
+            raise KernelError(f"open map #{number}", error) from error
+        return cls._owning(fd, "")
+
+    @classmethod
+    def create(
+        cls,
+        map_type: MapType,
+        key_size: int,
+        value_size: int,
+        max_entries: int,
+        *,
+        name: str,
+        flags: int = 0,
+        inner: BpfMap | None = None,
+    ) -> BpfMap:
+        """Make a map that no object declares; a map of maps takes maps like `inner`."""
+        try:
+            inner_fd = inner.fd if inner else 0
+            fd = _syscall.map_create(map_type, key_size, value_size, max_entries, flags, name, inner_fd)
         except OSError as error:
             raise KernelError(f"create map {name!r}", error) from error
+        return cls._owning(fd, name)
+
+    @classmethod
+    def _owning(cls, fd: int, name: str) -> BpfMap:
         try:
             return cls.from_fd(fd, name)
         except BaseException:

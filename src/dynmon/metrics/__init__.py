@@ -7,7 +7,7 @@ from dynmon.metrics.exposition import ExpositionFormat, expose, render_openmetri
 from dynmon.metrics.families import families_of, family_from_prometheus
 from dynmon.metrics.merging import merge
 from dynmon.metrics.model import Family, FamilyType, Sample
-from dynmon.metrics.readings import Reading, read, read_or_explain
+from dynmon.metrics.readings import Page, Reading, read, read_or_explain
 
 __all__ = [
     "BoundMetric",
@@ -15,6 +15,7 @@ __all__ = [
     "Family",
     "FamilyType",
     "MetricDescription",
+    "Page",
     "Reading",
     "Sample",
     "UnknownMap",

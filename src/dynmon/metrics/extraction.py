@@ -41,6 +41,10 @@ class Entries:
     def __len__(self) -> int:
         return len(self.values)
 
+    def part(self, start: int, stop: int) -> Entries:
+        """Some of the entries."""
+        return Entries(self.keys[start:stop], self.values[start:stop])
+
 
 def extract(bpf_map: BpfMap, *, drain: bool) -> Entries:
     """Read the whole map; with `drain` it is empty (arrays: zero) afterwards.

@@ -1,40 +1,67 @@
-"""A metric's value as JSON, and when it was read.
-
-The shapes are those that clients know: a list of values for arrays, queues and stacks; a list of
-``{"key": …, "value": …}`` for hashes and tries, and for every per-CPU map, where the value is a list with one slot for
-each possible CPU. A map without entries is ``[]``.
-"""
+"""A metric's value at one moment, decoded when somebody asks for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from dynmon.bpf import MapType
-from dynmon.btf import Plan
 from dynmon.errors import KernelError
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries, extract
+from dynmon.metrics.shapes import SHAPES
 
 QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
 NOT_DRAINED = "reading a {kind} empties it, and this look must not change anything"
+# So many are decoded at once: the interpreter is never kept from its other threads for long.
+PART_ENTRIES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """At most `limit` entries of a read, from `cursor` on, which the reading before it gave; None is the beginning."""
+
+    limit: int
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A metric's `value` (a list), read at `timestamp`: microseconds since the epoch.
+    """What a metric held at `timestamp`: microseconds since the epoch.
 
-    `value` is None when the map cannot be read without emptying it and nobody asked for that; `note` says so.
+    `metric` has the plans that `entries` are decoded by. `entries` is None when the map cannot be read without emptying
+    it and nobody asked for that; `note` says so. `cursor` is where the next page begins, None at the end. `since` is
+    the token for what happens from now on.
     """
 
     name: str
-    value: list[Any] | None
     timestamp: int
+    metric: BoundMetric
+    entries: Entries | None
     note: str = ""
+    cursor: str | None = None
+    since: str | None = None
+
+    @property
+    def value(self) -> list[Any] | None:
+        """The whole value as JSON has it, a list."""
+        return None if self.entries is None else self._decoded(self.entries)
+
+    def parts(self) -> Iterator[list[Any]]:
+        """The value in lists of no more than `PART_ENTRIES`, for answers that are written as they are made."""
+        if self.entries is not None:
+            for start in range(0, len(self.entries), PART_ENTRIES):
+                yield self._decoded(self.entries.part(start, start + PART_ENTRIES))
+
+    def _decoded(self, entries: Entries) -> list[Any]:
+        return SHAPES[self.metric.bpf_map.info.map_type](self.metric, entries)
+
+
+def now() -> int:
+    """The time in microseconds since the epoch."""
+    return time.time_ns() // 1000
 
 
 def read(metric: BoundMetric, *, drain: bool) -> Reading:
@@ -47,11 +74,8 @@ def read(metric: BoundMetric, *, drain: bool) -> Reading:
         KernelError: The kernel refused the read.
     """
     entries = entries_of(metric, drain=drain)
-    timestamp = time.time_ns() // 1000
-    if entries is None:
-        note = NOT_DRAINED.format(kind=metric.bpf_map.info.map_type.name.lower())
-        return Reading(metric.config.name, None, timestamp, note)
-    return Reading(metric.config.name, SHAPES[metric.bpf_map.info.map_type](metric, entries), timestamp)
+    note = "" if entries is not None else NOT_DRAINED.format(kind=metric.bpf_map.info.map_type.name.lower())
+    return Reading(metric.config.name, now(), metric, entries, note)
 
 
 def read_or_explain(metric: BoundMetric, *, drain: bool) -> Reading:
@@ -59,50 +83,19 @@ def read_or_explain(metric: BoundMetric, *, drain: bool) -> Reading:
     try:
         return read(metric, drain=drain)
     except KernelError as error:
-        return Reading(metric.config.name, None, time.time_ns() // 1000, f"its map could not be read: {error}")
+        return Reading(metric.config.name, now(), metric, None, f"its map could not be read: {error}")
 
 
 def entries_of(metric: BoundMetric, *, drain: bool) -> Entries | None:
     """What the metric's map, or its variable in there, holds; None for a queue or stack that must not be drained."""
     if metric.bpf_map.info.map_type in QUEUES:
         return extract(metric.bpf_map, drain=True) if drain else None
-    entries = extract(metric.bpf_map, drain=drain and metric.config.extraction_options.empty_on_read)
+    return own_part(metric, extract(metric.bpf_map, drain=drain and metric.config.extraction_options.empty_on_read))
+
+
+def own_part(metric: BoundMetric, entries: Entries) -> Entries:
+    """Of the entries of the metric's map, what is the metric's: of a section of variables, its variable."""
     if metric.variable is None:
         return entries
     start = metric.variable.offset
     return Entries(entries.keys, entries.values[:, start : start + metric.variable.size])
-
-
-def values_alone(metric: BoundMetric, entries: Entries) -> list[Any]:
-    """The values without keys, in order."""
-    return metric.value.decode(entries.values)
-
-
-def keys_and_values(metric: BoundMetric, entries: Entries) -> list[Any]:
-    """An object for each entry."""
-    return _pairs(metric.key, entries, metric.value.decode(entries.values))
-
-
-def keys_and_values_by_cpu(metric: BoundMetric, entries: Entries) -> list[Any]:
-    """An object for each entry, its value a list by CPU."""
-    _, cpus, size = entries.values.shape
-    flat = metric.value.decode(np.ascontiguousarray(entries.values).reshape(-1, size))
-    return _pairs(metric.key, entries, [flat[start : start + cpus] for start in range(0, len(flat), cpus)])
-
-
-def _pairs(key: Plan | None, entries: Entries, values: list[Any]) -> list[Any]:
-    keys = key.decode(entries.keys) if key else [None] * len(entries)
-    return [{"key": one_key, "value": value} for one_key, value in zip(keys, values, strict=True)]
-
-
-SHAPES: dict[MapType, Callable[[BoundMetric, Entries], list[Any]]] = {
-    MapType.ARRAY: values_alone,
-    MapType.QUEUE: values_alone,
-    MapType.STACK: values_alone,
-    MapType.HASH: keys_and_values,
-    MapType.LRU_HASH: keys_and_values,
-    MapType.LPM_TRIE: keys_and_values,
-    MapType.PERCPU_ARRAY: keys_and_values_by_cpu,
-    MapType.PERCPU_HASH: keys_and_values_by_cpu,
-    MapType.LRU_PERCPU_HASH: keys_and_values_by_cpu,
-}

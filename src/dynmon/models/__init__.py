@@ -1,7 +1,7 @@
 """The documents that people send and get back: validated at the door, kebab-case on the wire, unknown keys refused."""
 
 from dynmon.models.attachments import AttachRequest, DetachRequest
-from dynmon.models.base import CubeType, Direction, Hook, LogLevel, MetricType, validate_document
+from dynmon.models.base import CubeType, Direction, Hook, LogLevel, Merge, MetricType, validate_document
 from dynmon.models.cube import CubeConfig
 from dynmon.models.dataplane import (
     DataplaneConfig,
@@ -23,6 +23,7 @@ __all__ = [
     "Hook",
     "Label",
     "LogLevel",
+    "Merge",
     "MetricConfig",
     "MetricType",
     "OpenMetricsMetadata",

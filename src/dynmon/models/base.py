@@ -80,6 +80,15 @@ class MetricType(CaselessEnum):
     UNTYPED = "untyped"
 
 
+class Merge(CaselessEnum):
+    """How values of one thing, read at different times, become one value."""
+
+    SUM = "sum"
+    MAX = "max"
+    MIN = "min"
+    LAST = "last"
+
+
 class Document(BaseModel):
     """A JSON object with kebab-case keys; anything it does not know is an error.
 

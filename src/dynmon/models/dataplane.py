@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, JsonValue, StrictBool, StrictInt, model_validator
 
-from dynmon.models.base import Direction, Document, Hook, MetricType
+from dynmon.models.base import Direction, Document, Hook, Merge, MetricType
 
 MAX_CODE_CHARACTERS = 1 << 20
 MAX_OBJECT_BYTES = 16 << 20
@@ -112,7 +112,8 @@ class ExtractionOptions(Document):
 class MetricConfig(Document):
     """A map or a global variable of the injected code, under the name it is read by.
 
-    `type` and `key_type` name the C types of values and keys where the object does not tell them.
+    `type` and `key_type` name the C types of values and keys where the object does not tell them. `merge` says how
+    values that were read at different times become one: a word, or a word for each field by its path.
     """
 
     name: Segment
@@ -121,6 +122,7 @@ class MetricConfig(Document):
     type: TypeName | None = None
     key_type: TypeName | None = None
     extraction_options: ExtractionOptions = ExtractionOptions()
+    merge: Merge | dict[Name, Merge] | None = None
     open_metrics_metadata: OpenMetricsMetadata | None = None
 
     @model_validator(mode="after")
@@ -145,7 +147,8 @@ class PathConfig(Document):
 
     `code` is C, in the dialect or as it is written for libbpf; `object` is an ELF object in base64. `program` picks one
     of several programs and `program_type` says what it is where its section does not. `map_sizes`, `constants` and
-    `initial_entries` are given to the code before it sees a packet, by the names it declares.
+    `initial_entries` are given to the code before it sees a packet, by the names it declares. `keep_maps` are those
+    whose contents go on when this code takes over: all, or some by name.
     """
 
     name: str = "unnamed"
@@ -156,6 +159,7 @@ class PathConfig(Document):
     map_sizes: dict[Name, Annotated[StrictInt, Field(ge=1, le=MAX_MAP_ENTRIES)]] | None = None
     constants: dict[Name, JsonValue] | None = None
     initial_entries: dict[Name, list[JsonValue]] | None = None
+    keep_maps: StrictBool | tuple[Name, ...] | None = None
     metric_configs: tuple[MetricConfig, ...] = ()
 
     @model_validator(mode="after")
