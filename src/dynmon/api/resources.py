@@ -16,6 +16,7 @@ from dynmon.models import (
     Hook,
     Label,
     LogLevel,
+    Merge,
     MetricConfig,
     MetricType,
     OpenMetricsMetadata,
@@ -147,6 +148,9 @@ def _metric_config(direction: Direction) -> Entry:
             _code_leaf("type", "C type of the values, where the object does not tell it", "u64"),
             _code_leaf("key-type", "C type of the keys, where the object does not tell it", "u32"),
             options,
+            _code_leaf(
+                "merge", "How values read at different times become one", "max", schema=Merge | dict[str, Merge]
+            ),
             metadata,
         ),
         schema=MetricConfig,
@@ -168,6 +172,7 @@ def _path(direction: Direction) -> Container:
             _code_leaf("map-sizes", "Entries of maps, by their names", '{"FLOWS": 65536}', schema=dict[str, int]),
             _code_leaf("constants", "Values of const volatile globals", '{"sampling": 50}', schema=dict[str, Any]),
             _code_leaf("initial-entries", "What maps hold first", '{"ALLOWED": [1]}', schema=dict[str, list[Any]]),
+            _code_leaf("keep-maps", "Maps whose contents go on in this code", "true", schema=bool | list[str]),
             ListOf(
                 name="metric-configs",
                 description="Which maps of the code are metrics",

@@ -75,6 +75,7 @@ __all__ = [  # noqa: RUF022 - in the order of the imports above
     "Verification",
     "Features",
     "kernel_features",
+    "GracePeriod",
     "MapInfo",
     "MapType",
     "ProgramType",

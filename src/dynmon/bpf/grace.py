@@ -4,9 +4,9 @@ A link that was told to run another program does so from the next packet on, but
 under way and write to its maps. Networking runs every program inside of an RCU read-side section, so one RCU grace
 period is what to wait for. The kernel has no call for just that. It promises it for updates of a map of maps: since
 Linux 4.20 these return to user space only when every program sees the new inner map, for which the kernel calls
-``synchronize_rcu()`` (``maybe_wait_bpf_programs()`` in kernel/bpf/syscall.c). ``membarrier(MEMBARRIER_CMD_GLOBAL)`` happens
-to do the same, but promises a memory barrier only, returns at once on a machine with one CPU, and fails where the kernel
-runs without ticks (nohz_full).
+``synchronize_rcu()`` (``maybe_wait_bpf_programs()`` in kernel/bpf/syscall.c). ``membarrier(MEMBARRIER_CMD_GLOBAL)``
+happens to do the same, but promises a memory barrier only, returns at once on a machine with one CPU, and fails where
+the kernel runs without ticks (nohz_full).
 """
 
 from __future__ import annotations
