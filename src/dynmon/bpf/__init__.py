@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dynmon.bpf.loader import LoadedObject, Loader, LoadRequest
     from dynmon.bpf.map import BpfMap
     from dynmon.bpf.memory import map_memory, possible_cpus
+    from dynmon.bpf.perfbuf import PerfBuffer
     from dynmon.bpf.program import Program, TestRun
     from dynmon.bpf.ringbuf import RingBuffer
     from dynmon.bpf.tc import attach_tc
@@ -53,6 +54,7 @@ HOMES = {
     "loader": ("LoadRequest", "LoadedObject", "Loader"),
     "map": ("BpfMap",),
     "memory": ("map_memory", "possible_cpus"),
+    "perfbuf": ("PerfBuffer",),
     "program": ("Program", "TestRun"),
     "ringbuf": ("RingBuffer",),
     "tc": ("attach_tc",),
@@ -90,6 +92,7 @@ __all__ = [  # noqa: RUF022 - in the order of the imports above
     "BpfMap",
     "map_memory",
     "possible_cpus",
+    "PerfBuffer",
     "Program",
     "TestRun",
     "RingBuffer",

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any
 
 LIBRARY = "libbpf.so.1"
@@ -137,6 +137,15 @@ SampleCallback = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
 ring_buffer_new = prototype("ring_buffer__new", c_void_p, c_int, SampleCallback, c_void_p, c_void_p, fails=null)
 ring_buffer_consume = prototype("ring_buffer__consume", c_int, c_void_p, fails=never)  # our callback's own
 ring_buffer_free = prototype("ring_buffer__free", None, c_void_p, fails=never)
+
+PerfSampleCallback = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_uint32)
+PerfLostCallback = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_uint64)
+perf_buffer_new = prototype(
+    "perf_buffer__new", c_void_p, c_int, c_size_t, PerfSampleCallback, PerfLostCallback, c_void_p, c_void_p, fails=null
+)
+perf_buffer_consume = prototype("perf_buffer__consume", c_int, c_void_p, fails=negative)
+perf_buffer_epoll_fd = prototype("perf_buffer__epoll_fd", c_int, c_void_p, fails=never)
+perf_buffer_free = prototype("perf_buffer__free", None, c_void_p, fails=never)
 
 tc_hook_create = prototype("bpf_tc_hook_create", c_int, POINTER(TcHook), fails=negative)
 tc_hook_destroy = prototype("bpf_tc_hook_destroy", c_int, POINTER(TcHook), fails=negative)
