@@ -6,7 +6,8 @@ from dynmon.btf.names import type_named
 from dynmon.btf.object import Btf, GlobalVariable, MapTypes
 from dynmon.btf.parse import InvalidBtf
 from dynmon.btf.planner import UndecodableType, plan_for
-from dynmon.btf.plans import Hexadecimal, Integer, Plan, Record, Repeated, Rows
+from dynmon.btf.plans import Hexadecimal, Integer, MapId, Plan, Record, Repeated, Rows
+from dynmon.btf.prefixes import Prefix, mask_prefixes, prefix_plan
 
 __all__ = [
     "Btf",
@@ -15,8 +16,10 @@ __all__ = [
     "Integer",
     "InvalidBtf",
     "Leaf",
+    "MapId",
     "MapTypes",
     "Plan",
+    "Prefix",
     "Record",
     "Repeated",
     "Rows",
@@ -27,6 +30,8 @@ __all__ = [
     "encode_untyped",
     "leaves",
     "leaves_of",
+    "mask_prefixes",
     "plan_for",
+    "prefix_plan",
     "type_named",
 ]

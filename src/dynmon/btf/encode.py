@@ -5,8 +5,8 @@ may be given, as a read shows them, or just one. What a read shows for many cont
 others have not already said so: true for any number but zero, null for a float that is NaN or infinite.
 
 What a read never shows but people write is understood where it can mean only one thing: text for arrays of char,
-addresses in their usual spelling or as hexadecimal digits for arrays of bytes, and dotted IPv4 for integers of four
-bytes, in the order of the wire.
+addresses in their usual spelling or as hexadecimal digits for arrays of bytes, dotted IPv4 for integers of four
+bytes, in the order of the wire, and the key of a trie as its type has it, in place of a prefix.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from dynmon.btf.plans import (
     Record,
     Repeated,
 )
+from dynmon.btf.prefixes import LENGTH_BYTES, Prefix
 from dynmon.errors import InvalidInputError
 
 NUMBER = re.compile(r"-?(?:[0-9]{1,40}|0[xX][0-9a-fA-F]{1,32})")
@@ -210,6 +211,15 @@ class _Draft:
         for index, item in enumerate(value):
             self.fill(element, item, f"{path}[{index}]", at + index * element.size)
 
+    def write_prefix(self, plan: Prefix, value: object, path: str, at: int) -> None:
+        if isinstance(value, str) and (network := _network(value, plan.address_bytes)):
+            self.put_bytes(path, at, network)
+        elif isinstance(value, str) and isinstance(plan.stored, Record):
+            reason = f'expected a prefix such as "{plan.example}", or an object, not {_shown(value)}'
+            raise UnencodableValue(path, reason)
+        else:
+            self.fill(plan.stored, value, path, at)
+
     def write_record(self, plan: Record, value: object, path: str, at: int) -> None:
         parts = {part.name: part for part in plan.parts}
         if not isinstance(value, dict):
@@ -230,6 +240,7 @@ WRITERS: dict[type[Plan], Callable[[_Draft, Any, object, str, int], None]] = {
     Address: _Draft.write_pointer,
     Hexadecimal: _Draft.write_untyped,
     Repeated: _Draft.write_list,
+    Prefix: _Draft.write_prefix,
     Record: _Draft.write_record,
 }
 
@@ -285,6 +296,16 @@ def _address(text: str, size: int) -> bytes | None:
         except ValueError:
             return None
     return address if len(address) == size and "%" not in text else None
+
+
+def _network(text: str, size: int) -> bytes | None:
+    """The key of a trie for a prefix in its usual spelling; None if `text` is none of addresses of this size."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    address = network.network_address.packed
+    return network.prefixlen.to_bytes(LENGTH_BYTES, "little") + address if len(address) == size else None
 
 
 def _listed(names: Mapping[str, object]) -> str:

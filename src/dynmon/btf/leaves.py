@@ -16,10 +16,12 @@ from dynmon.btf.plans import (
     Floating,
     Hexadecimal,
     Integer,
+    MapId,
     Plan,
     Record,
     Repeated,
 )
+from dynmon.btf.prefixes import Prefix
 
 NAMES_SHOWN = 8
 NETWORK_ORDER = ("__be16", "__be32", "__be64")
@@ -130,6 +132,15 @@ def _untyped(plan: Hexadecimal) -> tuple[str, str]:
     return f"{2 * plan.size} hexadecimal digits", "its type is not known"
 
 
+def _prefix(plan: Prefix) -> tuple[str, str]:
+    why = f"the key of a trie: a prefix length, then {plan.address_bytes} bytes that are taken for an address"
+    return f"prefix such as {plan.example}", f"{why}; bits beyond the prefix are shown as zero"
+
+
+def _map(plan: MapId) -> tuple[str, str]:
+    return "what the map holds", "a map inside of the map"
+
+
 def _empty(plan: Record) -> tuple[str, str]:
     return "object without members", "it has no bytes"
 
@@ -150,5 +161,7 @@ WORDS: dict[type[Plan], Callable[[Any], tuple[str, str]]] = {
     Floating: _float,
     Address: _pointer,
     Hexadecimal: _untyped,
+    Prefix: _prefix,
+    MapId: _map,
     Record: _empty,
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from dynmon.btf import types as t
@@ -12,6 +12,7 @@ from dynmon.btf.parse import InvalidBtf, parse_types, references
 
 MAPS_SECTION = ".maps"
 DATA_SECTION = re.compile(r"\.(bss|data|rodata)(\..*)?")
+INNER_TAG = re.compile(r"dynmon:(?:array|hash)_of_maps\$(.+)", re.DOTALL)
 MAX_ALIASES = 64  # the kernel resolves no more than 32 (MAX_RESOLVE_DEPTH)
 
 
@@ -20,11 +21,13 @@ class MapTypes:
     """The types that the source declares a map with; zero means that it gives only a size, or nothing.
 
     The kernel keeps no types for queues, stacks and some others (their key has none), so this is where those
-    of their values are found.
+    of their values are found. `inner` is what the maps inside of a map of maps are declared with, where there is a
+    pattern for them.
     """
 
     key_type_id: int
     value_type_id: int
+    inner: MapTypes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,17 @@ class Btf:
         declarations = {each.name: each.type_id for each in variables if isinstance(each, t.Variable)}
         # Of each type once: many maps may share one long declaration.
         types = {type_id: self._map_types(type_id) for type_id in set(declarations.values())}
-        return {name: types[type_id] for name, type_id in declarations.items()}
+        found = {name: types[type_id] for name, type_id in declarations.items()}
+        patterns = {outer: found[name] for outer, name in self._patterns() if outer in found and name in found}
+        return found | {outer: replace(found[outer], inner=inner) for outer, inner in patterns.items()}
+
+    def _patterns(self) -> Iterator[tuple[str, str]]:
+        """The maps of maps of the dialect, each with the name of the map that is the pattern for those inside."""
+        for tag in self.types:
+            if isinstance(tag, t.DeclTag) and (named := INNER_TAG.fullmatch(tag.text)):
+                outer = self[tag.type_id]
+                if isinstance(outer, t.Variable):
+                    yield outer.name, named[1]
 
     @cached_property
     def variables(self) -> dict[str, GlobalVariable]:
@@ -136,10 +149,33 @@ class Btf:
 
     def _map_types(self, type_id: int) -> MapTypes:
         _, declared = self.resolve(type_id)
-        members = declared.members if isinstance(declared, t.Composite) else ()
-        pointers = {member.name: self.resolve(member.type_id)[1] for member in members}
+        if not isinstance(declared, t.Composite):
+            return MapTypes(t.VOID, t.VOID)
+        return replace(self._key_and_value(declared), inner=self._inner(declared.members))
+
+    def _key_and_value(self, declared: t.Composite) -> MapTypes:
+        pointers = {member.name: self.resolve(member.type_id)[1] for member in declared.members}
         targets = {name: pointer.type_id for name, pointer in pointers.items() if isinstance(pointer, t.Pointer)}
         return MapTypes(targets.get("key", t.VOID), targets.get("value", t.VOID))
+
+    @cached_property
+    def _inner_types(self) -> dict[int, MapTypes]:
+        """What is known so far of the declarations that stand inside of others, which many may share."""
+        return {}
+
+    def _inner(self, members: Iterable[t.Member]) -> MapTypes | None:
+        """What libbpf's ``__array(values, ...)`` says: an array of pointers to the declaration of the maps inside."""
+        for member in members:
+            _, array = self.resolve(member.type_id)
+            if member.name == "values" and isinstance(array, t.Array):
+                _, pointer = self.resolve(array.type_id)
+                inner_id, inner = self.resolve(pointer.type_id if isinstance(pointer, t.Pointer) else t.VOID)
+                if not isinstance(inner, t.Composite):
+                    return None
+                if inner_id not in self._inner_types:
+                    self._inner_types[inner_id] = self._key_and_value(inner)
+                return self._inner_types[inner_id]
+        return None
 
 
 def _own_name(btf_type: t.BtfType) -> str:

@@ -138,6 +138,16 @@ class Address(Plan):
 
 
 @dataclass(frozen=True, slots=True)
+class MapId(Plan):
+    """The kernel's number of a map that is inside of another one; what it holds is read from itself."""
+
+    plural: ClassVar[str] = "maps"
+
+    def decode(self, rows: Rows) -> list[Any]:
+        return _column(rows, f"<u{self.size}")
+
+
+@dataclass(frozen=True, slots=True)
 class Hexadecimal(Plan):
     """Bytes whose type is not known, two hexadecimal digits each, in the order of memory."""
 

@@ -75,6 +75,33 @@ def test_a_map_is_found_with_its_types():
     assert {"FLOWS": MapTypes(pair, 1)} == build.btf().map_types
 
 
+def test_a_map_of_maps_is_found_with_the_types_of_those_inside():
+    """In libbpf's way, as pointers to a declaration, and in the dialect's, as a tag with the name of another map."""
+    build = BtfBuilder()
+    u64, u8 = build.integer("u64", 8), build.integer("u8", 1)
+    inner = build.structure("inner", 16, [("key", build.pointer(u8), 0), ("value", build.pointer(u64), 64)])
+    pointers = build.array(build.pointer(inner), 0)
+    libbpf = build.structure("", 16, [("key", build.pointer(u64), 0), ("values", pointers, 64)])
+    jumps = build.structure("", 16, [("values", build.array(build.pointer(build.add(13)), 2), 64)])
+    dialect = build.structure("", 8, [("key", build.pointer(u64), 0)])
+    variables = [
+        build.variable(name, type_id)
+        for name, type_id in {"A": libbpf, "B": jumps, "C": dialect, "D": dialect, "INNER": inner}.items()
+    ]
+    build.section(".maps", variables)
+    build.decl_tag("dynmon:hash_of_maps$INNER", variables[2])
+    build.decl_tag("dynmon:array_of_maps$ELSEWHERE", variables[3])
+
+    types = MapTypes(u8, u64)
+    assert {
+        "A": MapTypes(u64, 0, types),
+        "B": MapTypes(0, 0),
+        "C": MapTypes(u64, 0, types),
+        "D": MapTypes(u64, 0),
+        "INNER": types,
+    } == build.btf().map_types
+
+
 def test_btf_without_maps_has_none():
     assert BtfBuilder().btf().map_types == {}
 
