@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynmon.api.bodies import CUBE_KEYS, UnexpectedBody, as_object, settable
-from dynmon.api.effects import Effect, Outcome
+from dynmon.api.effects import OK, Effect, Outcome
 from dynmon.api.schemas import CubeChange
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.errors import ConflictError, InvalidInputError, NotFoundError
 from dynmon.models import CubeConfig, DataplaneConfig, Direction, LogLevel, PathConfig, validate_document
 
-OK = 200
 CREATED = 201
 NO_CONTENT = 204
 

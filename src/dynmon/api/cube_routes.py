@@ -13,9 +13,11 @@ from dynmon.api.dry_runs import asks_for_dry_run, dry_run, read_dry_run
 from dynmon.api.exposition import exposition_format, exposition_response
 from dynmon.api.operations import Endpoint, Operations
 from dynmon.api.paths import DRY_RUN, may_drain
+from dynmon.api.queries import PAGE_PARAMETERS, SINCE_PARAMETER, page_of, since_of
+from dynmon.api.reads import answer
 from dynmon.api.resources import CUBE, SERVICE, cube_trails, summary
 from dynmon.api.responses import BASE, JsonResponse, links
-from dynmon.api.schemas import CubeChange, CubeSummary
+from dynmon.api.schemas import CubeChange, CubeSummary, KeptMaps
 from dynmon.api.tree import Container, Leaf, ListOf, Trail, Visit, check_keys, keys_of, read
 from dynmon.api.writes import Write, Writer, writes
 from dynmon.cubes import CubeRegistry
@@ -48,6 +50,7 @@ def add_cube_routes(
             tag="cubes",
             status=write.status,
             other_statuses=write.also,
+            answer=dict[str, KeptMaps] if write.has_dry_run else None,
             body=write.body,
             has_dry_run=write.has_dry_run,
         )
@@ -84,17 +87,21 @@ def _add_read(operations: Operations, registry: CubeRegistry, trail: Trail) -> N
             here = (SERVICE, visit.cube.name, *_segments(trail, visit))
             offered = [child.name for child in node.children if child.linked]
             value = {**value, "_links": links(request, here, offered)}
-        return JsonResponse(value)
+        return answer(request, value)
 
+    parameters = [*(PAGE_PARAMETERS if trail.is_paged else ()), *([SINCE_PARAMETER] if node.drains else ())]
     tag = "metrics" if _is_metric(trail) else "cubes"
-    operations.add("GET", _path(trail.template), get, node.description, tag=tag, answer=node.schema)
+    operations.add("GET", _path(trail.template), get, node.description, tag=tag, answer=node.schema, query=parameters)
 
 
 def _visit(registry: CubeRegistry, trail: Trail, request: Request) -> Visit:
+    drain = trail.node.drains and may_drain(request.scope)
     return Visit(
         cube=registry.get(request.path_params["name"]),
         keys=tuple(request.path_params[parameter] for parameter in trail.parameters),
-        drain=trail.node.drains and may_drain(request.scope),
+        drain=drain,
+        since=since_of(request.query_params) if drain else None,
+        page=page_of(request.query_params) if trail.is_paged else None,
     )
 
 

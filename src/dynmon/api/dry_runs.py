@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from dynmon.api.bodies import as_object, parse_json, settable
 from dynmon.api.dry_run_schemas import DryRun
-from dynmon.api.effects import mentions_code
+from dynmon.api.effects import OK, Report, mentions_code
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import InvalidInputError
 from dynmon.models import DataplaneConfig, validate_document
@@ -66,7 +66,7 @@ async def read_dry_run(request: Request, limits: RequestLimits) -> tuple[bytes |
         raise InvalidDryRun(f"the form cannot be read: {error.detail}") from error
 
 
-def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], capture: bytes | None) -> dict[str, Any]:
+def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], capture: bytes | None) -> Report:
     """Try what was sent in the place of the code of the cube called `name`, or without code, that code itself.
 
     Raises:
@@ -91,7 +91,7 @@ def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], ca
         direction=document.direction,
         limits=ReplayLimits(MAX_PACKETS, MAX_SECONDS, MAX_ENTRIES),
     )
-    return cube.rehearse(trial)
+    return Report(OK, cube.rehearse(trial))
 
 
 async def _fields(form: FormData) -> tuple[dict[str, Any], bytes | None]:

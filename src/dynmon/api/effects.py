@@ -11,8 +11,19 @@ from dynmon.api.metrics import Telemetry
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.models import CubeConfig, DataplaneConfig, Direction, LogLevel
 
-# A status, or the document that answers with 200.
-Outcome = int | dict[str, Any]
+OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A status, and the document that comes with it."""
+
+    status: int
+    document: dict[str, Any]
+
+
+# A bare status has nothing to add.
+Outcome = int | Report
 
 
 class Effect(Protocol):
@@ -43,11 +54,12 @@ class Live:
             if loglevel is not None and loglevel is not before:
                 cube.set_loglevel(loglevel)
                 undo.callback(cube.set_loglevel, before)
+            kept: dict[str, Any] = {}
             if mentions_code(config):
                 with self.telemetry.injection():
-                    cube.inject(config)
+                    kept = cube.inject(config)
             undo.pop_all()
-        return status
+        return Report(status, kept) if kept else status
 
     @contextmanager
     def _injection(self, config: DataplaneConfig) -> Iterator[None]:
@@ -78,6 +90,5 @@ def mentions_code(config: DataplaneConfig) -> bool:
     return any(config.path(direction) is not None for direction in Direction)
 
 
-def _explanation(report: dict[str, Any]) -> dict[str, Any]:
-    explanation: dict[str, Any] = report["explanation"]
-    return explanation
+def _explanation(report: dict[str, Any]) -> Report:
+    return Report(OK, report["explanation"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class _Page:
     body: Any
     form: Any
     has_dry_run: bool
+    query: Sequence[Mapping[str, Any]]
 
 
 class OperationRoute(Route):
@@ -101,13 +102,15 @@ class Operations:
         body: Any = None,
         form: Any = None,
         has_dry_run: bool = False,
+        query: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Serve `endpoint`; `answer` and `body` are the types of what goes out and comes in, `form` that of a form.
 
+        `query` are the parameters that may stand there, as the document describes them.
         With `has_dry_run` the query ``dry-run=true`` has an explanation as its answer, whatever `status` is.
         """
         statuses = {status: summary, **(other_statuses or {}), **({200: EXPLAINED} if has_dry_run else {})}
-        page = _Page(method, path, summary, tag, statuses, answer, media_type, body, form, has_dry_run)
+        page = _Page(method, path, summary, tag, statuses, answer, media_type, body, form, has_dry_run, query)
         self._pages.append(page)
         self.app.router.routes.append(OperationRoute(path, endpoint, method=method, has_dry_run=has_dry_run))
 
@@ -154,7 +157,7 @@ def _described(page: _Page, schemas: _Schemas) -> dict[str, Any]:
         "operationId": f"{page.method.lower()} {page.path}",
         "responses": {**responses, "default": {"description": "Failure", "content": problem}},
     }
-    parameters = [_path_parameter(name) for name in PARAMETER.findall(page.path)]
+    parameters = [*map(_path_parameter, PARAMETER.findall(page.path)), *page.query]
     if page.has_dry_run:
         parameters.append(DRY_RUN_PARAMETER)
         responses["200"]["content"] = schemas.content("application/json", dict[str, PathExplanation])

@@ -46,9 +46,14 @@ def dataplane_config(cube: DynmonCube) -> dict[str, Any]:
 
 
 def rendered(reading: Reading) -> dict[str, Any]:
-    """A reading as JSON; a queue that was only looked at says so instead of giving a value."""
-    value = {"unread": reading.note} if reading.value is None else {"value": reading.value}
-    return {"name": reading.name, **value, "timestamp": reading.timestamp}
+    """A reading as JSON, but for its value, which is decoded when it is written.
+
+    A queue that was only looked at says so instead of giving a value.
+    """
+    value = {"unread": reading.note} if reading.entries is None else {"value": reading}
+    following = {"cursor": reading.cursor, "since": reading.since}
+    present = {key: token for key, token in following.items() if token is not None}
+    return {"name": reading.name, **value, "timestamp": reading.timestamp, **present}
 
 
 def _whole(visit: Visit) -> dict[str, Any]:

@@ -12,22 +12,32 @@ from starlette.responses import Response
 
 BASE = "/polycube/v1"
 JSON_TYPE = "application/json; charset=utf-8"
+COMPACT = (",", ":")
 # What may stand in a path segment besides letters, digits and "-._~" (RFC 3986, pchar).
 SEGMENT_SAFE = "$&+=:@"
+
+
+def json_text(content: Any, indent: int | None = None, separators: tuple[str, str] = COMPACT) -> str:
+    """`content` as JSON, keys in the order they have."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+
+
+def encoded(text: str) -> bytes:
+    """JSON as it is sent."""
+    # Half a surrogate pair can come in as "\ud800" and cannot be written in UTF-8, but Python's escape
+    # for it is JSON's too.
+    return text.encode("utf-8", "backslashreplace")
 
 
 class JsonResponse(Response):
     """JSON without spaces, keys in the order they have."""
 
     media_type = JSON_TYPE
-    separators: tuple[str, str] = (",", ":")
+    separators: tuple[str, str] = COMPACT
     indent: int | None = None
 
     def render(self, content: Any) -> bytes:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=self.indent, separators=self.separators)
-        # Half a surrogate pair can come in as "\ud800" and cannot be written in UTF-8, but Python's escape
-        # for it is JSON's too.
-        return text.encode("utf-8", "backslashreplace")
+        return encoded(json_text(content, self.indent, self.separators))
 
 
 class IndentedJsonResponse(JsonResponse):

@@ -62,6 +62,20 @@ class Metrics(Answer):
     egress_metrics: list[MetricReading]
 
 
+class NotKept(Answer):
+    """A map that begins empty."""
+
+    map: str
+    reason: str
+
+
+class KeptMaps(Answer):
+    """Which maps of a path went on in the new code; there where ``keep-maps`` asked for it."""
+
+    kept: list[str]
+    not_kept: list[NotKept]
+
+
 class CubeSummary(Answer):
     """A cube without its code and its metrics."""
 

@@ -15,6 +15,7 @@ from dynmon.errors import NotFoundError
 
 if TYPE_CHECKING:
     from dynmon.cubes import DynmonCube
+    from dynmon.metrics import Page
 
 
 class Access(Enum):
@@ -27,11 +28,16 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request below a cube: the list keys of its path, and whether it may empty what it reads."""
+    """One request below a cube: the list keys of its path, and whether it may empty what it reads.
+
+    `since` is the token of the window that is asked for, `page` the part of the map.
+    """
 
     cube: DynmonCube
     keys: tuple[str, ...] = ()
     drain: bool = False
+    since: str | None = None
+    page: Page | None = None
 
 
 Reader = Callable[[Visit], Any]
@@ -136,6 +142,11 @@ class Trail:
     def parent(self) -> Trail:
         """The trail without its last step."""
         return Trail(self.nodes[:-1])
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether it gives the values of one map."""
+        return self.node.drains and bool(self.parameters)
 
     @property
     def template(self) -> str:

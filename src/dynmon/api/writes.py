@@ -29,7 +29,7 @@ class Writer:
     async def run(self, apply: Callable[..., Outcome], *arguments: Any) -> Response:
         """Apply the change and answer with the status or the document that it gives."""
         outcome = await to_thread.run_sync(partial(apply, *arguments), limiter=self._limiter)
-        return empty(outcome) if isinstance(outcome, int) else JsonResponse(outcome)
+        return empty(outcome) if isinstance(outcome, int) else JsonResponse(outcome.document, outcome.status)
 
 
 @dataclass(frozen=True, slots=True)

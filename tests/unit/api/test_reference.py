@@ -76,8 +76,27 @@ def test_what_takes_code_has_a_dry_run(openapi: dict[str, Any]) -> None:
         for operation in operations.values():
             body = str(operation.get("requestBody", "")).replace('"', "'")
             takes_code = any(f"schemas/{name}'" in body for name in code) and path not in ALREADY
-            declared = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
-            assert (["dry-run"] if takes_code else []) == declared
+            assert takes_code == ("dry-run" in query_parameters(operation))
+
+
+def test_reads_of_values_have_windows_and_those_of_one_map_pages(openapi: dict[str, Any]) -> None:
+    place = f"{CUBE}/metrics"
+    one = f"{place}/egress-metrics/{{metric}}"
+    paged = {one, f"{one}/value"}
+    windowed = {place, f"{place}/egress-metrics", *paged}
+    of_ingress = {path.replace("egress", "ingress") for path in windowed}
+    declared = {
+        path: query_parameters(operations["get"])
+        for path, operations in openapi["paths"].items()
+        if "get" in operations
+    }
+
+    assert windowed | of_ingress == {path for path, names in declared.items() if "since" in names}
+    assert paged == {path for path, names in declared.items() if {"limit", "cursor"} <= names and "egress" in path}
+
+
+def query_parameters(operation: dict[str, Any]) -> set[str]:
+    return {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
 
 
 ALREADY = ("/polycube/v1/cubes", f"{CUBE}/dry-run")
