@@ -94,7 +94,7 @@ def run(daemon: Daemon, options: argparse.Namespace, config: Json) -> None:
     tell_what_is_ignored(options, cube)
     move(daemon, name, cube.get("parent") or "", options.peer_interface)
     print("Injecting the new dataplane")
-    daemon.put(f"dynmon/{quote(name, safe='')}/dataplane-config", config)
+    tell_what_was_kept(daemon.put(f"dynmon/{quote(name, safe='')}/dataplane-config", config))
 
 
 def create(daemon: Daemon, options: argparse.Namespace, config: Json) -> None:
@@ -153,6 +153,15 @@ def tell_what_is_ignored(options: argparse.Namespace, cube: Json) -> None:
         )
 
 
+def tell_what_was_kept(report: Json) -> None:
+    """Where the configuration has keep-maps, the daemon says which maps went on in the new code."""
+    for path, maps in report.items():
+        if maps["kept"]:
+            print(f"{path}: kept {', '.join(maps['kept'])}")
+        for other in maps["not-kept"]:
+            print(f"{path}: {other['map']} begins empty: {other['reason']}")
+
+
 class Daemon:
     """The REST API of one daemon."""
 
@@ -176,9 +185,13 @@ class Daemon:
         """Make, attach or detach something."""
         self._send("POST", path, body)
 
-    def put(self, path: str, body: Json) -> None:
-        """Replace something."""
-        self._send("PUT", path, body)
+    def put(self, path: str, body: Json) -> Json:
+        """Replace something; gives what the daemon has to say about it."""
+        try:
+            answer = self._send("PUT", path, body).json()
+        except ValueError:  # most often it has nothing to say
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
     def delete(self, path: str) -> None:
         """Delete something."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import httpx
 
@@ -182,9 +182,12 @@ class DynmonClient:
         """The cubes of every service, by service name."""
         return dict(self._get("cubes"))
 
-    def inject(self, name: str, config: Mapping[str, Any]) -> None:
-        """Replace the dataplane of a cube by a dataplane-config document: wholly, or not at all."""
-        self.request("PUT", ("dynmon", name, "dataplane-config"), body=dict(config))
+    def inject(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the dataplane of a cube by a dataplane-config document: wholly, or not at all.
+
+        Where a path has ``keep-maps``, gives which maps were ``kept``, which ``not-kept`` and why, by path.
+        """
+        return dict(self.request("PUT", ("dynmon", name, "dataplane-config"), body=dict(config)).data or {})
 
     def explain(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         """What a dataplane-config document would run in a cube, by path; nothing changes."""
@@ -212,17 +215,37 @@ class DynmonClient:
         """Change what ``pcn_log`` of a cube says; nothing is recompiled."""
         self.request("PATCH", ("dynmon", name, "loglevel"), body=level)
 
-    def metrics(self, name: str, direction: str | None = None) -> Any:
-        """Read all metrics of a cube, or the list of one direction; drains what its options say."""
-        return self._get("dynmon", name, "metrics", *([f"{direction}-metrics"] if direction else []))
+    def metrics(self, name: str, direction: str | None = None, *, since: str | None = None) -> Any:
+        """Read all metrics of a cube, or the list of one direction; drains what its options say.
 
-    def metric(self, name: str, direction: str, metric: str) -> dict[str, Any]:
-        """Read one metric: its name, value and timestamp in microseconds."""
-        return dict(self._get("dynmon", name, "metrics", f"{direction}-metrics", metric))
+        `since` is as for `metric`; all metrics of an answer have the same token.
+        """
+        place = ("dynmon", name, "metrics", *([f"{direction}-metrics"] if direction else []))
+        return self.request("GET", place, query=_query(since=since)).data
+
+    def metric(self, name: str, direction: str, metric: str, *, since: str | None = None) -> dict[str, Any]:
+        """Read one metric: its name, value and timestamp in microseconds.
+
+        With `since`, the value is what happened since the answer that had this token under ``since``, and nothing is
+        taken from other readers; "" begins.
+        """
+        place = _metric_place(name, direction, metric)
+        return dict(self.request("GET", place, query=_query(since=since)).data)
+
+    def pages(self, name: str, direction: str, metric: str, limit: int) -> Iterator[dict[str, Any]]:
+        """Read one metric in pages of at most `limit` entries, each like what `metric` gives."""
+        cursor: str | None = None
+        while True:
+            query = _query(limit=limit, cursor=cursor)
+            page = dict(self.request("GET", _metric_place(name, direction, metric), query=query).data)
+            yield page
+            cursor = page.get("cursor")
+            if cursor is None:
+                return
 
     def metric_value(self, name: str, direction: str, metric: str) -> Any:
         """Read one metric and return its value alone."""
-        return self._get("dynmon", name, "metrics", f"{direction}-metrics", metric, "value")
+        return self._get(*_metric_place(name, direction, metric), "value")
 
     def open_metrics(self, name: str, accept: str = "*/*") -> str:
         """The OpenMetrics text of a cube."""
@@ -301,6 +324,14 @@ def _segment(text: str) -> str:
 
 def _path_segment(direction: str | None) -> tuple[str, ...]:
     return (f"{direction}-path",) if direction else ()
+
+
+def _metric_place(name: str, direction: str, metric: str) -> tuple[str, ...]:
+    return ("dynmon", name, "metrics", f"{direction}-metrics", metric)
+
+
+def _query(**parameters: str | int | None) -> str:
+    return urlencode({key: value for key, value in parameters.items() if value is not None})
 
 
 def _tls_context(files: TlsFiles) -> ssl.SSLContext:

@@ -80,6 +80,8 @@ def _ask_daemon(invocation: Invocation) -> int:
             answer = client.request(invocation.method, segments, body=body)
             if invocation.command == "show":
                 _print_answer(answer, invocation)
+            elif answer.text and answer.is_json:
+                _print_kept(answer)
     return EXIT_DONE
 
 
@@ -144,6 +146,13 @@ def _print_answer(answer: Answer, invocation: Invocation) -> None:
     else:
         text = answer.text if width is None else printable(answer.text)
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def _print_kept(answer: Answer) -> None:
+    from dynmon.cli.polycubectl.kept import kept_lines
+
+    for line in kept_lines(answer.data):
+        print(line)
 
 
 def _report(error: DynmonError) -> int:
