@@ -33,10 +33,22 @@ class _Refused(InjectionError):
 
 
 class OpenError(_Refused):
-    """The object is not one that can be loaded: not BPF, damaged, or it refers to what does not exist."""
+    """The object is not one that can be loaded: not BPF, damaged, or it refers to what does not exist.
+
+    `undefined` is the map that the code calls ``extern`` and that nobody offers it, "" where the reason is another.
+    """
 
     stage = "open"
     attempt = "open"
+
+    def __init__(
+        self, file: str, message: str, log: Sequence[str] = (), hint: str = "", *, undefined: str = ""
+    ) -> None:
+        super().__init__(file, message, log, hint)
+        self.undefined = undefined
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), **({"map": self.undefined} if self.undefined else {})}
 
 
 class LoadError(_Refused):

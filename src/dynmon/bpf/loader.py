@@ -40,10 +40,12 @@ class LoadRequest:
     `program` is the C function to load, `file` the word for the code in messages. `constants` are written into
     ``.rodata``: numbers where the object has them, bytes as they are and of exactly the variable's size. `reuse` are
     descriptors that take the place of the object's own maps, `offers` those that its extern declarations may refer to,
-    `pinned` those for maps that are declared ``LIBBPF_PIN_BY_NAME``. `memory_bytes` bounds what its maps may take,
-    `sizes` are entries of maps in place of those in the code. With `wanted`, only the maps that the program uses, those
-    named and those shared with others are made, otherwise all. `tail_calls` says for prog arrays which program is at
-    which index; they, and those that the code puts there, are loaded too, into arrays that are never reused.
+    `pinned` those for maps that are declared ``LIBBPF_PIN_BY_NAME``, `public` those for maps that are tagged public:
+    they are taken where type, sizes and number of entries are as declared, otherwise the map is made. Maps that the
+    code names by path are found below `pin_roots` only. `memory_bytes` bounds what its maps may take, `sizes` are
+    entries of maps in place of those in the code. With `wanted`, only the maps that the program uses, those named and
+    those shared with others are made, otherwise all. `tail_calls` says for prog arrays which program is at which
+    index; they, and those that the code puts there, are loaded too, into arrays that are never reused.
     `source` is the user's text, to quote lines from. With `verbose` the verifier tells what it did.
     """
 
@@ -60,6 +62,8 @@ class LoadRequest:
     reuse: Mapping[str, int] = field(default_factory=dict)
     offers: Mapping[str, int] = field(default_factory=dict)
     pinned: Mapping[str, int] = field(default_factory=dict)
+    public: Mapping[str, int] = field(default_factory=dict)
+    pin_roots: tuple[str, ...] = ("/sys/fs/bpf",)
     verbose: bool = False
 
 
@@ -199,7 +203,7 @@ class _Server(Companion):
 
 def _load_message(request: LoadRequest) -> tuple[dict[str, Any], list[int]]:
     """A request as JSON, and its descriptors in the order of their names there."""
-    given = (request.reuse, request.offers, request.pinned)
+    given = (request.reuse, request.offers, request.pinned, request.public)
     head = {
         "task": "load",
         "program": request.program,
@@ -212,6 +216,8 @@ def _load_message(request: LoadRequest) -> tuple[dict[str, Any], list[int]]:
         "reuse": list(request.reuse),
         "offers": list(request.offers),
         "pinned": list(request.pinned),
+        "public": list(request.public),
+        "pin_roots": list(request.pin_roots),
         "memory_bytes": request.memory_bytes,
         "verbose": request.verbose,
     }
@@ -236,8 +242,10 @@ def _refusal(request: LoadRequest, answer: dict[str, Any], log: bytes) -> Inject
         return verifier_error(
             request.file, str(answer["program"]), log.decode(errors="replace"), places, message, request.source
         )
-    kind = OpenError if answer["refused"] == "open" else LoadError
-    return kind(request.file, message, _messages(answer), str(answer["hint"]))
+    log_lines, hint = _messages(answer), str(answer["hint"])
+    if answer["refused"] == "open":
+        return OpenError(request.file, message, log_lines, hint, undefined=str(answer["undefined"]))
+    return LoadError(request.file, message, log_lines, hint)
 
 
 def _facts(answer: dict[str, Any], btf: bytes) -> ObjectFacts:

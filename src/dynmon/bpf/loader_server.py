@@ -89,6 +89,7 @@ def _answer(request: socket.socket) -> None:
                 "refused": refusal.stage,
                 "message": refusal.message,
                 "hint": refusal.hint,
+                "undefined": refusal.undefined,
                 "program": refusal.program,
                 "lines": refusal.lines,
             }
@@ -120,7 +121,7 @@ TASKS = {"inspect": _inspect, "load": _load}
 
 def _wish(head: dict[str, Any], fds: list[int]) -> Wish:
     ahead = iter(fds)
-    given = {kind: dict(zip(head[kind], ahead, strict=False)) for kind in ("reuse", "offers", "pinned")}
+    given = {kind: dict(zip(head[kind], ahead, strict=False)) for kind in ("reuse", "offers", "pinned", "public")}
     return Wish(
         program=head["program"],
         program_type=head["program_type"],
@@ -129,6 +130,7 @@ def _wish(head: dict[str, Any], fds: list[int]) -> Wish:
         wanted=None if head["wanted"] is None else frozenset(head["wanted"]),
         tail_calls={array: dict(calls) for array, calls in head["tail_calls"].items()},
         **given,
+        pin_roots=tuple(head["pin_roots"]),
         memory_bytes=head["memory_bytes"],
         is_verbose=head["verbose"],
     )

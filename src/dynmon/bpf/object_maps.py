@@ -6,13 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dynmon.bpf import _libbpf, _syscall
-from dynmon.bpf.bpffs import is_on_bpffs
 from dynmon.bpf.kinds import MapType
 from dynmon.bpf.memory import map_memory
 from dynmon.bpf.opening import Parsed, each_of
+from dynmon.bpf.pinned_maps import pinned_map
 from dynmon.bpf.refusals import Refusal
 from dynmon.bpf.variables import Variable
 from dynmon.bpf.wish import Wish
@@ -21,7 +20,8 @@ TAG_PREFIX = "dynmon:"
 PREDEFINED = "dynmon:predefined"
 EXTERN = "dynmon:extern"
 PIN_BY_NAME = "dynmon:pin-by-name"
-FOR_OTHERS = frozenset({"dynmon:shared", "dynmon:public"})
+PUBLIC = "dynmon:public"
+FOR_OTHERS = frozenset({"dynmon:shared", PUBLIC})
 # The macros leave where a map is pinned, and which map is the pattern of a map's inner maps.
 PINNED = re.compile(r"dynmon:[a-z_]+:(.*)")
 INNER = re.compile(r"dynmon:(?:array|hash)_of_maps\$(\w+)")
@@ -74,6 +74,18 @@ class Map:
         """The type and sizes of the maps that are declared inside of it."""
         handle = _libbpf.map_inner(self.handle)
         return _sizes(handle) if handle else None
+
+    @property
+    def pinned_at(self) -> str | None:
+        """Where the dialect says that it is pinned."""
+        return _in_tags(PINNED, self.tags)
+
+    @property
+    def knows_its_type(self) -> bool:
+        """Whether a map of another type cannot take its place; the dialect says hash of all that it calls extern."""
+        if EXTERN in self.tags:
+            return self.map_type != MapType.HASH
+        return self.is_pinned or self.pinned_at is not None
 
     @property
     def inner_pattern(self) -> str | None:
@@ -229,29 +241,32 @@ def _replacement(declared: Map, wish: Wish) -> int | None:
         return wish.pinned.get(declared.name)
     if EXTERN in declared.tags:
         if declared.name not in wish.offers:
-            raise Refusal("open", f"reference to undefined table {declared.name!r}")
+            raise Refusal("open", f"reference to undefined table {declared.name!r}", undefined=declared.name)
         return wish.offers[declared.name]
-    path = _in_tags(PINNED, declared.tags)
-    return None if path is None else _pinned(declared.name, path)
+    if PUBLIC in declared.tags:
+        return _taken_over(declared, wish)
+    return None if declared.pinned_at is None else pinned_map(declared.name, declared.pinned_at, wish.pin_roots)
+
+
+def _taken_over(declared: Map, wish: Wish) -> int | None:
+    """The public map whose place a declaration takes; a new one is made where that is not what is declared."""
+    existing = wish.public.get(declared.name)
+    if existing is None:
+        return None
+    facts = _syscall.MapFacts()
+    _syscall.object_info(existing, facts)
+    size = declared.max_entries or facts.max_entries
+    found = (facts.type, facts.key_size, facts.value_size, facts.max_entries)
+    return existing if found == (declared.map_type, declared.key_size, declared.value_size, size) else None
 
 
 def _in_tags(pattern: re.Pattern[str], tags: tuple[str, ...]) -> str | None:
     return next((found[1] for tag in tags if (found := pattern.fullmatch(tag))), None)
 
 
-def _pinned(name: str, path: str) -> int:
-    missing = Refusal("open", f"map not found: {name!r} should be pinned at {path!r}")
-    try:
-        if not is_on_bpffs(Path(path).stat()):
-            raise missing
-        return _syscall.object_get(path)
-    except (OSError, ValueError) as error:
-        raise missing from error
-
-
 def _check_same_shape(declared: Map) -> None:
     kind, key_size, value_size, _ = _sizes(declared.handle)
-    if declared.is_pinned and declared.map_type != kind:
+    if declared.knows_its_type and declared.map_type != kind:
         raise Refusal(
             "load",
             f"map {declared.name!r} is declared as {type_name(declared.map_type)}, "

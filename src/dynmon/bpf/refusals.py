@@ -65,7 +65,10 @@ WORDS = tuple(
 
 
 class Refusal(Exception):
-    """The object cannot be used; `stage` is ``open``, ``load`` or ``verify``, `hint` what to do about it."""
+    """The object cannot be used; `stage` is ``open``, ``load`` or ``verify``, `hint` what to do about it.
+
+    `undefined` is the map that is declared ``extern`` and that nobody offers, "" where the reason is another.
+    """
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class Refusal(Exception):
         message: str,
         hint: str = "",
         *,
+        undefined: str = "",
         program: str = "",
         verifier_log: bytes = b"",
         lines: Sequence[Any] = (),
@@ -81,6 +85,7 @@ class Refusal(Exception):
         self.stage = stage
         self.message = message
         self.hint = hint
+        self.undefined = undefined
         self.program = program
         self.verifier_log = verifier_log
         self.lines = list(lines)

@@ -19,5 +19,7 @@ class Wish:
     reuse: Mapping[str, int]
     offers: Mapping[str, int]
     pinned: Mapping[str, int]
+    public: Mapping[str, int]
+    pin_roots: tuple[str, ...]
     memory_bytes: int
     is_verbose: bool

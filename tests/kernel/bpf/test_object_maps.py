@@ -1,6 +1,8 @@
 """The maps of objects found in the wild: sizes, pins, maps in maps, sections of variables, kinds that need care."""
 
 import struct
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +149,127 @@ def test_a_map_that_the_kernel_refuses_comes_with_the_rule_it_breaks(load, kind,
         load(a_map("it", kind, members) + PASS)
 
     assert hint in caught.value.hint
+
+
+def tagged(name, kind, tag, members=f"__uint(max_entries, 8); {SIZES}"):
+    return a_map(name, kind, members).replace(f" {name} SEC", f' {name} TAG("dynmon:{tag}") SEC')
+
+
+@pytest.mark.parametrize(
+    ("declared", "existing"),
+    [
+        (tagged("all", "HASH", "public"), (MapType.HASH, 4, 8, 8)),
+        (tagged("all", "PERF_EVENT_ARRAY", "public", "__uint(key_size, 4); __uint(value_size, 4);"), None),
+    ],
+)
+def test_a_public_map_that_is_in_use_goes_on(load, declared, existing):
+    """The declaration takes its place; nothing is made. Where it leaves the size open, any will do."""
+    existing = existing or (MapType.PERF_EVENT_ARRAY, 4, 4, possible_cpus())
+    with BpfMap.create(*existing, name="all") as used:
+        loaded = load(declared + PASS, public={"all": used.fd})
+        assert used.info.id == loaded.maps["all"].info.id
+
+
+@pytest.mark.parametrize("existing", [(MapType.LRU_HASH, 4, 8, 8), (MapType.HASH, 4, 8, 9), (MapType.HASH, 4, 16, 8)])
+def test_a_public_map_that_is_another_one_is_left_alone(load, existing):
+    """A new one is made; who knows the users refuses it."""
+    with BpfMap.create(*existing, name="all") as used:
+        assert used.info.id != load(tagged("all", "HASH", "public") + PASS, public={"all": used.fd}).maps["all"].info.id
+
+
+def test_only_what_is_declared_public_takes_over(load):
+    """Not a map that has the name by accident."""
+    with BpfMap.create(MapType.HASH, 4, 8, 8, name="all") as used:
+        assert used.info.id != load(a_map("all", "HASH") + PASS, public={"all": used.fd}).maps["all"].info.id
+
+
+def test_an_extern_that_nobody_offers_is_named(load):
+    """As data too: who loads both paths of a cube may load the other one first."""
+    with pytest.raises(OpenError, match="reference to undefined table 'all'") as caught:
+        load(tagged("all", "HASH", "extern") + PASS, offers={})
+
+    assert ("all", "all") == (caught.value.undefined, caught.value.fields()["map"])
+    with pytest.raises(OpenError) as caught:
+        load(a_map("flows", "HASH", SIZES) + PASS)
+    assert "" == caught.value.undefined
+    assert "map" not in caught.value.fields()
+
+
+def test_an_extern_that_says_its_type_gets_no_other(load):
+    """Hash is what the dialect says of all of them; so any type may take its place."""
+    with BpfMap.create(MapType.LRU_HASH, 4, 8, 8, name="all") as offered:
+        assert (
+            offered.info.id
+            == load(tagged("all", "HASH", "extern") + PASS, offers={"all": offered.fd}).maps["all"].info.id
+        )
+        with pytest.raises(LoadError, match="'all' is declared as array, but the existing map is lru_hash"):
+            load(tagged("all", "ARRAY", "extern") + PASS, offers={"all": offered.fd})
+
+
+@pytest.fixture
+def folder():
+    """A folder on the BPF filesystem, and what is in it, for one test."""
+    with tempfile.TemporaryDirectory(prefix="dynmon-test-", dir="/sys/fs/bpf") as path:
+        yield Path(path)
+
+
+def pin_a_map(path, kind="hash", value=8):
+    run("bpftool", *f"map create {path} type {kind} key 4 value {value} entries 8 name ours".split())
+
+
+def test_a_map_is_taken_from_below_the_roots_only(load, folder, tmp_path):
+    """Wherever links and dots lead to."""
+    (folder / "mine").mkdir()
+    (folder / "others").mkdir()
+    pin_a_map(folder / "mine" / "map")
+    pin_a_map(folder / "others" / "map")
+    (folder / "mine" / "link").symlink_to(folder / "others" / "map")
+    (tmp_path / "root").symlink_to(folder / "mine")
+    (tmp_path / "into").symlink_to(folder / "mine" / "map")
+
+    def found(path, *roots):
+        return load(tagged("ours", "HASH", f"pinned:{path}") + PASS, pin_roots=tuple(map(str, roots))).maps["ours"]
+
+    mine = found(folder / "mine" / "map", folder / "mine").info.id
+    assert mine == found(folder / "others" / ".." / "mine" / "map", folder / "mine").info.id
+    assert mine == found(tmp_path / "into", folder / "mine").info.id
+    assert mine == found(folder / "mine" / "map", tmp_path / "root").info.id
+    assert mine != found(folder / "mine" / "link", folder / "mine", folder / "others").info.id
+    for path in ("others/map", "mine/../others/map", "mine/link", "others/nothing"):
+        with pytest.raises(OpenError, match=f"is not below {folder}/mine\n") as caught:
+            found(folder / path, folder / "mine")
+        assert "--pin-root" in caught.value.hint
+    with pytest.raises(OpenError, match="is not below any folder"):
+        found(folder / "mine" / "map")
+
+
+def test_what_is_no_pinned_map_is_refused(load, folder, tmp_path):
+    """A program, a folder, a file of another filesystem below a root."""
+    load(TC_COUNTER)
+    pin_a_map(folder / "map", value=16)
+    program = load(TC_COUNTER).program
+    run("bpftool", "prog", "pin", "id", str(program.id), str(folder / "program"))
+    (tmp_path / "file").touch()
+    cases = {
+        folder / "program": "what is pinned there is no map",
+        folder: "map not found",
+        tmp_path / "file": "map not found: 'ours' should be pinned at .*, on a BPF filesystem below ",
+    }
+    for path, message in cases.items():
+        with pytest.raises(OpenError, match=message):
+            load(tagged("ours", "HASH", f"pinned:{path}") + PASS, pin_roots=(str(folder), str(tmp_path)))
+
+
+def test_a_pinned_map_is_what_it_is_declared_as(load, folder):
+    """Type and sizes; entries are as many as it has."""
+    pin_a_map(folder / "map", "array", 16)
+    for kind, value_size, message in (
+        ("HASH", 16, "'ours' is declared as hash, but the existing map is array"),
+        ("ARRAY", 8, "'ours' is declared with values of 8 bytes, but the existing map has 16"),
+    ):
+        members = f"__uint(max_entries, 2); __uint(key_size, 4); __uint(value_size, {value_size});"
+        with pytest.raises(LoadError, match=message):
+            load(tagged("ours", kind, f"pinned:{folder}/map", members) + PASS)
 
 
 PINNED = a_map("kept", "HASH", f"__uint(max_entries, 8); {SIZES} __uint(pinning, LIBBPF_PIN_BY_NAME);")
