@@ -1,7 +1,8 @@
 """What maps hold before the code sees a packet: entries from the configuration, in the shape that a read gives.
 
 Arrays, queues, stacks and bloom filters take a list of values, hashes and tries a list of ``{"key": …, "value": …}``,
-which arrays take too. The value of a per-CPU map is a list with one for each possible CPU, or one value for all.
+which arrays take too. A trie's key that is a prefix of addresses may be text such as ``10.0.0.0/8``. The value of a
+per-CPU map is a list with one for each possible CPU, or one value for all.
 Prog arrays hold programs, which the loader puts in: here it is only told which.
 """
 
@@ -23,6 +24,7 @@ from dynmon.btf import (
     UnencodableValue,
     encode_by_plan,
     plan_for,
+    prefix_plan,
 )
 from dynmon.btf.types import VOID
 from dynmon.errors import InjectionError, KernelError
@@ -148,11 +150,9 @@ def _why_refused(bpf_map: BpfMap) -> str:
 def _target(bpf_map: BpfMap, btf: Btf) -> _Target:
     info = bpf_map.info
     declared = btf.map_types.get(info.name, UNTYPED)
-    return _Target(
-        bpf_map,
-        _plan(btf, declared.key_type_id, info.key_size),
-        _plan(btf, declared.value_type_id, info.value_size),
-    )
+    key = _plan(btf, declared.key_type_id, info.key_size)
+    value = _plan(btf, declared.value_type_id, info.value_size)
+    return _Target(bpf_map, prefix_plan(key) if info.map_type is MapType.LPM_TRIE else key, value)
 
 
 def _plan(btf: Btf, type_id: int, size: int) -> Plan:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from dynmon.bpf import BpfMap
 from dynmon.btf import Btf, GlobalVariable, Plan, UndecodableType
 from dynmon.btf.types import Section
-from dynmon.metrics.errors import UnknownMap, UnknownVariable, UnreadableMap
-from dynmon.metrics.extraction import READERS
-from dynmon.metrics.value_types import TypedPlan, WrongSize, key_type, value_type
-from dynmon.models import Direction, MetricConfig
+from dynmon.metrics.errors import UnknownMap, UnknownVariable, UnreadableMap, UnusableMerge
+from dynmon.metrics.refusals import CONSTANTS, QUEUES, UnreadableError, check_kind, check_options
+from dynmon.metrics.value_types import (
+    MAPS_OF_MAPS,
+    InnerTypes,
+    TypedPlan,
+    WrongSize,
+    inner_types,
+    key_type,
+    value_type,
+)
+from dynmon.metrics.widening import UnknownField, Widened
+from dynmon.models import Direction, Merge, MetricConfig
 
 OWN_PREFIX = "dynmon_"
-CONSTANTS = ".rodata"
 IS_VARIABLE = "it is a global variable: name it with variable in place of map-name"
 IS_MAP = "it is a map: name it with map-name in place of variable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoundMetric:
     """A metric with its map and the types of the map's keys (None for queues and stacks) and values.
+
+    Of a map of maps, `inner` are the types of the maps inside of it.
 
     A metric of a `variable` reads the bytes of that variable only: the map is the section that it lies in, and the
     value is the variable's. The map belongs to whoever loaded it; a metric must not be read after that owner has
@@ -36,6 +45,30 @@ class BoundMetric:
     key_type: TypedPlan | None
     value_type: TypedPlan
     variable: GlobalVariable | None = None
+    inner: InnerTypes | None = None
+
+    @property
+    def swaps(self) -> bool:
+        """Whether it is read from a copy of its map that no program writes to any more.
+
+        Queues and stacks are popped, which takes each value exactly once; they have a copy only where ``swap-on-read``
+        asks for all that is in them at one moment.
+        """
+        options, map_type = self.config.extraction_options, self.bpf_map.info.map_type
+        if map_type in MAPS_OF_MAPS:
+            return False
+        return options.swap_on_read or (options.empty_on_read and map_type not in QUEUES)
+
+    @cached_property
+    def widened(self) -> Widened:
+        """How values that were read at different times become one.
+
+        Raises:
+            UnknownField: The configuration's rules for that do not fit the values.
+        """
+        rules = self.config.merge
+        by_path = {"": rules} if isinstance(rules, Merge) else rules or {}
+        return Widened.of(self.value, self.value_type.type_name, by_path)
 
     @property
     def key(self) -> Plan | None:
@@ -64,6 +97,7 @@ class BoundMetric:
             UnknownMap: There is no such map.
             UnknownVariable: There is no such variable.
             UnreadableMap: It has no values to read, its flags forbid that, or they cannot be decoded.
+            UnusableMerge: Its values cannot be put together as the configuration says.
         """
         variable = _find_variable(config, direction, btf, maps) if config.variable is not None else None
         name = variable.section if variable else str(config.map_name)
@@ -73,22 +107,22 @@ class BoundMetric:
             raise UnknownMap(config.name, name, direction, names, IS_VARIABLE if name in btf.variables else "")
         try:
             bpf_map = _made(maps, name)
-            _check_access(bpf_map, variable, is_emptied=config.extraction_options.empty_on_read)
+            check_kind(bpf_map)
+            check_options(bpf_map, config)
             _check_place(bpf_map, btf, variable)
             keys = None if variable else key_type(bpf_map, btf, config.key_type)
             values = value_type(bpf_map, btf, config.type, variable)
-        except (_UnreadableError, WrongSize, UndecodableType) as reason:
+            inner = inner_types(bpf_map, btf, config.type)
+        except (UnreadableError, WrongSize, UndecodableType) as reason:
             raise UnreadableMap(config.name, thing, direction, str(reason)) from reason
-        return cls(config, direction, bpf_map, keys, values, variable)
+        metric = cls(config, direction, bpf_map, keys, values, variable, inner)
+        _check_merge(metric, thing)
+        return metric
 
 
 def declared_names(maps: Iterable[str]) -> list[str]:
     """The maps that the user's code declares: not libbpf's for global variables, not the dialect's."""
     return sorted(name for name in maps if "." not in name and not name.startswith(OWN_PREFIX))
-
-
-class _UnreadableError(Exception):
-    """A reason, on its way to the metric's name."""
 
 
 def _find_variable(config: MetricConfig, direction: Direction, btf: Btf, maps: Iterable[str]) -> GlobalVariable:
@@ -109,33 +143,10 @@ def _alike(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _made(maps: Mapping[str, BpfMap], name: str) -> BpfMap:
-    if name not in maps:
-        why = "constants were not asked for" if name.startswith(CONSTANTS) else "the program does not use it"
-        raise _UnreadableError(f"{name!r} was not kept when the code was loaded: {why}")
-    bpf_map = maps[name]
-    if bpf_map.info.map_type not in READERS:
-        kind = bpf_map.info.map_type.name.lower()
-        readable = ", ".join(map_type.name.lower() for map_type in READERS)
-        raise _UnreadableError(f"it is of type {kind}; readable are: {readable}")
-    return bpf_map
-
-
-def _check_access(bpf_map: BpfMap, variable: GlobalVariable | None, *, is_emptied: bool) -> None:
-    # The kernel keeps BPF_F_RDONLY and BPF_F_WRONLY with the descriptor, not among the flags of the map.
-    access = fcntl.fcntl(bpf_map.fd, fcntl.F_GETFL) & os.O_ACCMODE
-    has_keys = bpf_map.info.key_size > 0
-    if access == os.O_WRONLY:
-        raise _UnreadableError("it is declared with BPF_F_WRONLY")
-    if access == os.O_RDONLY and (is_emptied or not has_keys):
-        how = "empty-on-read" if has_keys else "reading"
-        raise _UnreadableError(f"{how} would empty it, but it is declared with BPF_F_RDONLY")
-    if is_emptied and bpf_map.info.name.startswith(CONSTANTS):
-        raise _UnreadableError("empty-on-read would set it to zero, but it is constant")
-    if is_emptied and variable:
-        raise _UnreadableError(
-            "empty-on-read cannot set it to zero alone, for the kernel writes whole sections only; "
-            f"with map-name {variable.section!r} all variables in there are set to zero"
-        )
+    if name in maps:
+        return maps[name]
+    why = "constants were not asked for" if name.startswith(CONSTANTS) else "the program does not use it"
+    raise UnreadableError(f"{name!r} was not kept when the code was loaded: {why}")
 
 
 def _check_place(bpf_map: BpfMap, btf: Btf, variable: GlobalVariable | None) -> None:
@@ -143,6 +154,15 @@ def _check_place(bpf_map: BpfMap, btf: Btf, variable: GlobalVariable | None) -> 
         return
     section = btf[btf.find(variable.section, Section) or 0]
     if isinstance(section, Section) and not section.size:
-        raise _UnreadableError("the kernel refused the object's types, so nobody knows where in its section it lies")
+        raise UnreadableError("the kernel refused the object's types, so nobody knows where in its section it lies")
     if variable.offset + variable.size > bpf_map.info.value_size:
-        raise _UnreadableError("the object's types place it outside of its section")
+        raise UnreadableError("the object's types place it outside of its section")
+
+
+def _check_merge(metric: BoundMetric, thing: str) -> None:
+    if metric.config.merge is None:
+        return
+    try:
+        _ = metric.widened
+    except UnknownField as error:
+        raise UnusableMerge(metric.config.name, thing, metric.direction, error.reason, error.hint) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,7 @@ def describe(metric: BoundMetric) -> MetricDescription:
         map_type=info.map_type,
         variable=config.variable,
         key=tuple(leaves_of(keys.plan, keys.type_name, "key")) if keys else (),
-        value=tuple(leaves_of(metric.value, metric.value_type.type_name, config.variable or "value")),
+        value=tuple(_value(metric)),
         series=series,
         labels=labels,
         exported_as=exported_as,
@@ -82,8 +83,19 @@ def describe(metric: BoundMetric) -> MetricDescription:
     )
 
 
+def _value(metric: BoundMetric) -> Iterator[Leaf]:
+    """The parts of a value; of a map of maps, also those of the entries inside, as far as the code tells."""
+    yield from leaves_of(metric.value, metric.value_type.type_name, metric.config.variable or "value")
+    if metric.inner:
+        for word, typed in (("key", metric.inner.key), ("value", metric.inner.value)):
+            if typed:
+                yield from leaves_of(typed.plan, typed.type_name, f"value[].{word}")
+
+
 def _notes(metric: BoundMetric) -> list[str]:
     map_type, notes = metric.bpf_map.info.map_type, []
+    if metric.inner:
+        notes.append("the maps inside of it are opened one by one, which takes CAP_SYS_ADMIN")
     if map_type.is_per_cpu:
         notes.append("as JSON a value for each possible CPU, exported as their sum")
     if map_type in QUEUES:

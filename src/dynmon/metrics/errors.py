@@ -67,3 +67,16 @@ class UnreadableMap(UnusableMap):
 
     def fields(self) -> Mapping[str, Any]:
         return {**super().fields(), "reason": self.reason}
+
+
+class UnusableMerge(UnusableMap):
+    """The rules by which a metric's values are put together do not fit them."""
+
+    def __init__(self, metric: str, thing: str, direction: Direction, reason: str, hint: str = "") -> None:
+        super().__init__(
+            metric, thing, direction, f"of the {direction} code cannot be merged like that: {reason}", hint
+        )
+        self.reason = reason
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "reason": self.reason}

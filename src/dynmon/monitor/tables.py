@@ -2,7 +2,8 @@
 
 The fields are ``key``, where the map has keys, and ``value``; structs are structured themselves, so that
 ``table["value"]["packets"]`` is a column. Nothing is a view of the kernel's layout: padding is left out, bit-fields and
-big-endian numbers have become ordinary numbers, and the members of a union stand side by side.
+big-endian numbers have become ordinary numbers, and the members of a union stand side by side. Prefixes are text, and
+the value of a map of maps is a table itself, or None.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dynmon.btf import Hexadecimal, Integer, Plan, Rows
+from dynmon.btf import Hexadecimal, Integer, MapId, Plan, Prefix, Rows
 from dynmon.btf.plans import Address, Bits, Boolean, Enumeration, Floating, Record, Repeated
 from dynmon.metrics import BoundMetric
 from dynmon.metrics.extraction import Entries
+from dynmon.metrics.nested import NestedEntries
 
 Column = NDArray[Any]
 WORD_BYTES = 8
 WORD_BITS = 64
+LONGEST_PREFIX = {4: len("255.255.255.255/32"), 16: len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128")}
 
 
 def table(metric: BoundMetric, entries: Entries) -> Column:
     """One row for each entry; the values of a per-CPU map have a dimension more, one for each possible CPU."""
     columns = [] if metric.key is None else [("key", column(metric.key, entries.keys))]
-    columns.append(("value", _values(metric.value, entries.values)))
+    if isinstance(entries, NestedEntries):
+        columns.append(("value", _tables(entries)))
+    else:
+        columns.append(("value", _values(metric.value, entries.values)))
     return _structured(columns, len(entries))
 
 
@@ -41,6 +47,13 @@ def _values(plan: Plan, rows: Rows) -> Column:
     entries, cpus, size = rows.shape
     flat = column(plan, np.ascontiguousarray(rows).reshape(entries * cpus, size))
     return flat.reshape(entries, cpus, *flat.shape[1:])
+
+
+def _tables(entries: NestedEntries) -> Column:
+    tables: Column = np.empty(len(entries), object)
+    for row, inner in enumerate(entries.inner):
+        tables[row] = None if inner is None else table(inner.metric, inner.entries)
+    return tables
 
 
 def _structured(columns: Sequence[tuple[str, Column]], rows: int) -> Column:
@@ -87,6 +100,14 @@ def _address(plan: Address, rows: Rows) -> Column:
     return _viewed(rows, f"<u{plan.size}")
 
 
+def _map_id(plan: MapId, rows: Rows) -> Column:
+    return _viewed(rows, f"<u{plan.size}")
+
+
+def _prefix(plan: Prefix, rows: Rows) -> Column:
+    return np.array(plan.decode(rows), f"U{LONGEST_PREFIX[plan.address_bytes]}")
+
+
 def _hexadecimal(plan: Hexadecimal, rows: Rows) -> Column:
     return _viewed(rows, f"V{plan.size}")
 
@@ -111,6 +132,8 @@ COLUMNS: dict[type[Plan], Callable[[Any, Rows], Column]] = {
     Floating: _floating,
     Enumeration: _enumeration,
     Address: _address,
+    MapId: _map_id,
+    Prefix: _prefix,
     Hexadecimal: _hexadecimal,
     Repeated: _repeated,
     Record: _record,

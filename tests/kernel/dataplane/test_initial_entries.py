@@ -14,6 +14,7 @@ SOURCE = """
 struct flow { u32 saddr; u16 port; char name[4]; };
 struct counts { u64 packets; u64 bytes; };
 struct prefix { u32 length; u8 address[4]; };
+struct route { u32 length; u32 address[4]; };
 struct pair { u32 key; u32 value; };
 typedef u16 ports[2];
 enum state { CLOSED = -1, OPEN = 1 };
@@ -27,6 +28,7 @@ u64 packets = 1;
 MAP(1, FLOWS, struct flow, struct counts, 4, 0);
 MAP(9, LRU, u32, u32, 100, 0);
 MAP(11, PREFIXES, struct prefix, u32, 4, 1);
+MAP(11, ROUTES, struct route, u32, 4, 1);
 MAP(2, ARRAY, u32, struct counts, 4, 0);
 MAP(2, PAIRS, u32, struct pair, 2, 0);
 MAP(6, PERCPU, u32, u16, 4, 0);
@@ -67,7 +69,8 @@ AS_READ = {
         {"key": {"saddr": 2**32 - 1, "port": 0, "name": [98, 0, 0, -1]}, "value": {"packets": 0, "bytes": 2**64 - 1}},
     ],
     "LRU": [{"key": 1, "value": 2}],
-    "PREFIXES": [{"key": {"length": 8, "address": [10, 0, 0, 0]}, "value": 7}],
+    "PREFIXES": [{"key": "10.0.0.0/8", "value": 7}],
+    "ROUTES": [{"key": "2001:db8::/32", "value": 1}, {"key": "::/0", "value": 2}],
     "ARRAY": [{"packets": index, "bytes": 0} for index in range(4)],
     "PAIRS": [{"key": 1, "value": 2}, {"key": 3, "value": 4}],
     "PERCPU": [{"key": index, "value": [index + cpu for cpu in CPUS]} for index in range(4)],
@@ -143,6 +146,7 @@ def test_programs_are_left_to_the_loader(maps_and_types):
         ({"ARRAY": [{"key": 4, "value": {}}]}, "ARRAY[0].key: expected an index from 0 to 3, not 4"),
         ({"PERCPU": [[1] * 99]}, f"PERCPU[0]: expected one value for all CPUs, or a list of {len(CPUS)}"),
         ({"PERCPU": [[0] * (len(CPUS) - 1) + [-1]]}, f"PERCPU[0][{len(CPUS) - 1}]: expected a number from 0 to 65535"),
+        ({"PREFIXES": [{"key": "10.0.0.0/33", "value": 0}]}, 'PREFIXES[0].key: expected a prefix such as "10.0.0.0/8"'),
         ({"PREFIXES": [{"key": {"length": 33}, "value": 0}]}, "PREFIXES[0]: the kernel refused it"),
         ({"RING": [1]}, "RING: a map of type ringbuf cannot be given entries"),
         ({".data": [{"packets": 1}]}, ".data: it holds global variables"),

@@ -1,5 +1,6 @@
 """Maps in the kernel become the JSON that clients know, and are emptied when, and only when, they should be."""
 
+import ipaddress
 import json
 import os
 import re
@@ -78,7 +79,7 @@ def key_bytes(name, number):
 
 
 def key_json(name, number):
-    return {"length": 32, "address": list(struct.pack(">I", number))} if name == "LPM_TRIE" else number
+    return f"{ipaddress.IPv4Address(number)}/32" if name == "LPM_TRIE" else number
 
 
 def per_cpu(numbers):

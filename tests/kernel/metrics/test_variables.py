@@ -85,16 +85,18 @@ def test_a_section_is_one_record(variables):
     assert [{"elsewhere": 3}] == read(variables.bind(".data.custom"), drain=False).value
 
 
-def test_a_section_can_be_emptied_but_not_one_variable():
-    with lab("u64 first = 1; u64 second = 2;") as some:
-        with pytest.raises(UnreadableMap) as refusal:
-            some.bind_variable("first", **EMPTYING)
+@pytest.mark.parametrize("options", [{"swap-on-read": True}, {"empty-on-read": True}])
+def test_what_starts_with_values_is_never_emptied(options):
+    """A section or a variable in it; .bss starts with zeros, and is."""
+    with lab("u64 first = 1; u64 second;") as some:
+        for bind, name in ((some.bind, ".data"), (some.bind_variable, "first")):
+            with pytest.raises(UnreadableMap) as refusal:
+                bind(name, **{"extraction-options": options})
 
-        assert "variable 'first' of the ingress code cannot be read: empty-on-read cannot set it to zero alone" in str(
-            refusal.value
-        )
-        assert [{"first": 1, "second": 2}] == read(some.bind(".data", **EMPTYING), drain=True).value
-        assert [{"first": 0, "second": 0}] == read(some.bind(".data", **EMPTYING), drain=True).value
+            assert f"{next(iter(options))}: variables in .data start with values" in refusal.value.reason
+            assert "leave the variable uninitialised, so that it is in .bss" in refusal.value.reason
+        assert some.bind(".bss", **{"extraction-options": options}).swaps
+        assert some.bind_variable("second", **{"extraction-options": options}).swaps
 
 
 def test_constants_are_read_where_they_are_wanted_but_never_emptied():

@@ -1,0 +1,138 @@
+"""Map of maps → what the maps inside of it hold.
+
+To user space, the value behind a key is the number of a map. A program may put another map there, or none, between our
+asking for the number and our opening it; a map that is gone by then has no value. Opening a map by its number takes
+CAP_SYS_ADMIN, which a daemon may do without: then the numbers are all that can be known, and the note says so.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynmon.bpf import BpfMap, MapType
+from dynmon.btf import Rows
+from dynmon.errors import KernelError
+from dynmon.metrics.binding import BoundMetric
+from dynmon.metrics.extraction import READERS, Entries, extract
+from dynmon.metrics.refusals import QUEUES, UNREADABLE
+from dynmon.metrics.value_types import MAP_ID_SIZE
+
+READ_BYTES = 256 << 20
+STEPS_PER_ENTRY = 4  # of an iteration that is thrown back to the start by deletions
+NOT_ALLOWED = "the maps inside of it are not shown: opening them takes CAP_SYS_ADMIN, which this process has not"
+NO_VALUES = "maps inside of it are of type {kind}, which cannot be read: {reason}"
+EMPTIED = "reading one empties it"
+
+
+@dataclass(frozen=True, slots=True)
+class InnerMap:
+    """What one of the maps inside held; `metric` has its types. The map itself is closed."""
+
+    metric: BoundMetric
+    entries: Entries
+
+
+@dataclass(frozen=True, slots=True)
+class NestedEntries(Entries):
+    """The entries of a map of maps, the values being numbers of maps; `inner` has for each what that map held.
+
+    It is None where there is no map, or one that cannot be read; for the latter there is a reason in `note`. An array
+    has all its places, as other arrays do; the number of an empty one is zero.
+    """
+
+    inner: tuple[InnerMap | None, ...] = ()
+    note: str = ""
+
+    def part(self, start: int, stop: int) -> NestedEntries:
+        """Some of the entries."""
+        return NestedEntries(self.keys[start:stop], self.values[start:stop], self.inner[start:stop], self.note)
+
+    def rows(self, rows: NDArray[np.intp]) -> NestedEntries:
+        """The entries in these rows, in their order."""
+        inner = tuple(self.inner[row] for row in rows.tolist())
+        return NestedEntries(self.keys[rows], self.values[rows], inner, self.note)
+
+
+def read_nested(metric: BoundMetric, max_bytes: int = READ_BYTES) -> NestedEntries:
+    """Read a map of maps and all that is inside, which stays as it is.
+
+    Raises:
+        KernelError: The kernel refused a read.
+    """
+    keys, values = _outer(metric.bpf_map)
+    reader = _Reader(metric, max_bytes - keys.nbytes - values.nbytes)
+    inner = tuple(reader.read(number) for number in values.copy().view("<u4")[:, 0].tolist())
+    return NestedEntries(keys, values, inner, "; ".join(reader.notes))
+
+
+class _Reader:
+    """Reads one inner map after the other; `notes` say why some are left out."""
+
+    def __init__(self, metric: BoundMetric, room: int) -> None:
+        self._metric = metric
+        self._room = room
+        self.notes: dict[str, None] = {}
+
+    def read(self, number: int) -> InnerMap | None:
+        """What the map with this number holds; None where there is no such map, or no way to read it."""
+        if not number or NOT_ALLOWED in self.notes:
+            return None
+        try:
+            bpf_map = BpfMap.from_id(number)
+        except KernelError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            if error.errno == errno.EPERM:
+                self.notes[NOT_ALLOWED] = None
+                return None
+            raise
+        with bpf_map:
+            return self._read(bpf_map)
+
+    def _read(self, bpf_map: BpfMap) -> InnerMap | None:
+        info, types = bpf_map.info, self._metric.inner
+        if info.map_type not in READERS or info.map_type in QUEUES:
+            reason = UNREADABLE.get(info.map_type, EMPTIED)
+            self.notes[NO_VALUES.format(kind=info.map_type.name.lower(), reason=reason)] = None
+            return None
+        assert types is not None, "a map of maps is bound with the types of those inside"
+        entries = extract(bpf_map, drain=False)
+        self._room -= entries.keys.nbytes + entries.values.nbytes
+        metric = replace(
+            self._metric, bpf_map=bpf_map, key_type=types.key_of(info), value_type=types.value_of(info), inner=None
+        )
+        return InnerMap(metric, entries)
+
+
+def _outer(bpf_map: BpfMap) -> tuple[Rows, Rows]:
+    """The keys and the numbers behind them.
+
+    Not by batch: kernels before 6.2 fail over the first empty place of an array, with EINTR.
+    """
+    info = bpf_map.info
+    if info.map_type is MapType.ARRAY_OF_MAPS:
+        keys: Sequence[bytes] = [place.to_bytes(info.key_size, "little") for place in range(info.max_entries)]
+        numbers = [bpf_map.lookup(key) or bytes(MAP_ID_SIZE) for key in keys]
+    else:
+        found = {key: number for key in _keys(bpf_map) if (number := bpf_map.lookup(key)) is not None}
+        keys, numbers = list(found), list(found.values())
+    return _rows(keys, info.key_size), _rows(numbers, MAP_ID_SIZE)
+
+
+def _keys(bpf_map: BpfMap) -> Iterator[bytes]:
+    """The keys of a hash, some of them again where keys went meanwhile, but not for ever."""
+    key = bpf_map.next_key(None)
+    for _ in range(STEPS_PER_ENTRY * bpf_map.info.max_entries):
+        if key is None:
+            return
+        yield key
+        key = bpf_map.next_key(key)
+
+
+def _rows(values: Sequence[bytes], size: int) -> Rows:
+    return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), size)
