@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dynmon.client import ApiError, DynmonClient
-from tests.daemon import running_daemon
+from dynmon.client import ApiError
 from tests.support import eventually, needs, run
 
 pytestmark = needs("kernel", "clang", "bpftool")

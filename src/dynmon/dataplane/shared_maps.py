@@ -173,7 +173,10 @@ class PublicMaps(Owner):
 
     @contextmanager
     def lent(self, cube: str) -> Iterator[Lent]:
-        """Descriptors to load the code of `cube` with, whatever becomes of the maps meanwhile."""
+        """Descriptors to load the code of `cube` with, whatever becomes of the maps meanwhile.
+
+        A trial is of no cube (""): it takes nothing over, since what it counts is nobody's.
+        """
         with ExitStack() as kept:
             with self._lock:
                 maps = dict(self._maps)
@@ -182,7 +185,9 @@ class PublicMaps(Owner):
                     offers[name] = os.dup(each.shared.fd)
                     kept.callback(os.close, offers[name])
             takeovers = {
-                name: offers[name] for name, each in maps.items() if each.owner in (cube, "") and each.used_beside(cube)
+                name: offers[name]
+                for name, each in maps.items()
+                if cube and each.owner in (cube, "") and each.used_beside(cube)
             }
             yield Lent(offers, takeovers, {name: each.owner for name, each in maps.items()})
 

@@ -271,7 +271,11 @@ def test_a_trial_is_told_what_publishing_would_say(cubes):
             cubes.public_maps.check("a", *public_sides({INGRESS: wider}))
         with pytest.raises(MapAlreadyPublic):
             cubes.public_maps.check("z", *public_sides({INGRESS: same}))
-    assert {"all": "a"} == cubes.names()
+        cubes.inject("a", None)
+        with cubes.public_maps.lent("") as lent:
+            assert (["all"], {}) == (list(lent.offers), lent.takeovers)
+        cubes.public_maps.check("z", *public_sides({INGRESS: same}))
+    assert {"all": ""} == cubes.names()
 
 
 def test_an_extern_of_another_layout_is_refused(cubes):
