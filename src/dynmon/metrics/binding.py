@@ -10,7 +10,15 @@ from dynmon.bpf import BpfMap
 from dynmon.btf import Btf, GlobalVariable, Plan, UndecodableType
 from dynmon.btf.types import Section
 from dynmon.metrics.errors import UnknownMap, UnknownVariable, UnreadableMap, UnusableMerge
-from dynmon.metrics.refusals import CONSTANTS, QUEUES, UnreadableError, check_kind, check_options
+from dynmon.metrics.refusals import (
+    CONSTANTS,
+    QUEUES,
+    UnreadableError,
+    check_kind,
+    check_options,
+    check_outside,
+    check_values,
+)
 from dynmon.metrics.value_types import (
     MAPS_OF_MAPS,
     InnerTypes,
@@ -109,9 +117,11 @@ class BoundMetric:
             bpf_map = _made(maps, name)
             check_kind(bpf_map)
             check_options(bpf_map, config)
+            check_outside(bpf_map, maps, config)
             _check_place(bpf_map, btf, variable)
             keys = None if variable else key_type(bpf_map, btf, config.key_type)
             values = value_type(bpf_map, btf, config.type, variable)
+            check_values(values.plan, config)
             inner = inner_types(bpf_map, btf, config.type)
         except (UnreadableError, WrongSize, UndecodableType) as reason:
             raise UnreadableMap(config.name, thing, direction, str(reason)) from reason

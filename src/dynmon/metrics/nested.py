@@ -8,22 +8,19 @@ CAP_SYS_ADMIN, which a daemon may do without: then the numbers are all that can 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dynmon.bpf import BpfMap, MapType
-from dynmon.btf import Rows
+from dynmon.bpf import BpfMap
 from dynmon.errors import KernelError
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import READERS, Entries, extract
+from dynmon.metrics.map_numbers import read_numbers
 from dynmon.metrics.refusals import QUEUES, UNREADABLE
-from dynmon.metrics.value_types import MAP_ID_SIZE
 
 READ_BYTES = 256 << 20
-STEPS_PER_ENTRY = 4  # of an iteration that is thrown back to the start by deletions
 NOT_ALLOWED = "the maps inside of it are not shown: opening them takes CAP_SYS_ADMIN, which this process has not"
 NO_VALUES = "maps inside of it are of type {kind}, which cannot be read: {reason}"
 EMPTIED = "reading one empties it"
@@ -64,7 +61,7 @@ def read_nested(metric: BoundMetric, max_bytes: int = READ_BYTES) -> NestedEntri
     Raises:
         KernelError: The kernel refused a read.
     """
-    keys, values = _outer(metric.bpf_map)
+    keys, values = read_numbers(metric.bpf_map)
     reader = _Reader(metric, max_bytes - keys.nbytes - values.nbytes)
     inner = tuple(reader.read(number) for number in values.copy().view("<u4")[:, 0].tolist())
     return NestedEntries(keys, values, inner, "; ".join(reader.notes))
@@ -107,32 +104,3 @@ class _Reader:
             self._metric, bpf_map=bpf_map, key_type=types.key_of(info), value_type=types.value_of(info), inner=None
         )
         return InnerMap(metric, entries)
-
-
-def _outer(bpf_map: BpfMap) -> tuple[Rows, Rows]:
-    """The keys and the numbers behind them.
-
-    Not by batch: kernels before 6.2 fail over the first empty place of an array, with EINTR.
-    """
-    info = bpf_map.info
-    if info.map_type is MapType.ARRAY_OF_MAPS:
-        keys: Sequence[bytes] = [place.to_bytes(info.key_size, "little") for place in range(info.max_entries)]
-        numbers = [bpf_map.lookup(key) or bytes(MAP_ID_SIZE) for key in keys]
-    else:
-        found = {key: number for key in _keys(bpf_map) if (number := bpf_map.lookup(key)) is not None}
-        keys, numbers = list(found), list(found.values())
-    return _rows(keys, info.key_size), _rows(numbers, MAP_ID_SIZE)
-
-
-def _keys(bpf_map: BpfMap) -> Iterator[bytes]:
-    """The keys of a hash, some of them again where keys went meanwhile, but not for ever."""
-    key = bpf_map.next_key(None)
-    for _ in range(STEPS_PER_ENTRY * bpf_map.info.max_entries):
-        if key is None:
-            return
-        yield key
-        key = bpf_map.next_key(key)
-
-
-def _rows(values: Sequence[bytes], size: int) -> Rows:
-    return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), size)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from dynmon.bpf import BpfMap, MapType
+from dynmon.btf import Plan, Record, Repeated
 from dynmon.metrics.extraction import READERS
+from dynmon.metrics.map_numbers import read_numbers
 from dynmon.metrics.value_types import MAPS_OF_MAPS
 from dynmon.models import ExtractionOptions, MetricConfig
 
@@ -51,6 +53,11 @@ STARTS_WITH_VALUES = (
 FOUND_BY_BOTH = "its inner maps are found by both copies of the program, so neither is ever idle"
 
 
+# A program that is not at a hook, so that no switch takes it off one: it runs when its time has come.
+ASYNCHRONOUS = ("struct bpf_timer", "struct bpf_wq")
+STILL_WRITTEN = "its values have a {type_name}, whose callback goes on writing to the copy that is read"
+
+
 class UnreadableError(Exception):
     """A reason, on its way to the metric's name."""
 
@@ -92,6 +99,42 @@ def check_options(bpf_map: BpfMap, config: MetricConfig) -> None:
     if config.merge is not None and info.map_type in QUEUES | MAPS_OF_MAPS:
         kind = "maps of maps" if info.map_type in MAPS_OF_MAPS else f"values of a {info.map_type.name.lower()}"
         raise UnreadableError(f"merge: {kind} are never put together")
+
+
+def check_outside(bpf_map: BpfMap, maps: Mapping[str, BpfMap], config: MetricConfig) -> None:
+    """Whether a map that is to be read from a copy is not also found by way of another one.
+
+    Raises:
+        UnreadableError: It is inside of a map of maps among `maps`.
+        KernelError: The kernel refused to tell.
+    """
+    option = _drains(config.extraction_options)
+    outers = (each for each in maps.values() if option and each.info.map_type in MAPS_OF_MAPS)
+    for outer in outers:
+        if bpf_map.info.id in read_numbers(outer)[1].copy().view("<u4"):
+            raise UnreadableError(f"{option}: it is inside of map {outer.info.name!r}, so both copies write to it")
+
+
+def check_values(plan: Plan, config: MetricConfig) -> None:
+    """Whether values that `plan` decodes stay as they are when no program at a hook writes to them.
+
+    Raises:
+        UnreadableError: They need to, for the metric's options ask for it, but do not.
+    """
+    option = _drains(config.extraction_options)
+    found = next((name for name in _type_names(plan) if name in ASYNCHRONOUS), None) if option else None
+    if found:
+        raise UnreadableError(f"{option}: {STILL_WRITTEN.format(type_name=found)}")
+
+
+def _type_names(plan: Plan) -> Iterator[str]:
+    """What the source calls the types of all that is in a value, without the counts of arrays."""
+    if isinstance(plan, Repeated):
+        yield from _type_names(plan.element)
+    elif isinstance(plan, Record):
+        for part in plan.parts:
+            yield part.type_name.partition("[")[0]
+            yield from _type_names(part.plan)
 
 
 def _drains(options: ExtractionOptions) -> str | None:

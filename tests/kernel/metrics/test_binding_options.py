@@ -24,6 +24,9 @@ SOURCE = "\n".join(
         "QUEUE(30, BLOOM, u32, 4);",
         'struct { int (*type)[27]; int (*max_entries)[4096]; } RING SEC(".maps");',
         "u64 zero;",
+        "struct bpf_timer { u64 opaque[2]; };",
+        "struct timed { u64 packets; struct bpf_timer timer; };",
+        "MAP(2, TIMED, u32, struct timed, 1, 0);",
     ]
 )
 SWAP, EMPTY = "swap-on-read", "empty-on-read"
@@ -61,6 +64,13 @@ def test_a_variable_of_its_own_is_emptied(maps):
 def test_a_map_that_we_may_not_write_is_not_emptied(maps, option):
     with pytest.raises(UnreadableMap, match=f"{option} would empty it, but it is declared with BPF_F_RDONLY"):
         maps.bind("READ_ONLY", **options(option))
+
+
+@pytest.mark.parametrize("option", [SWAP, EMPTY])
+def test_a_map_that_timers_write_to_is_never_idle(maps, option):
+    assert not maps.bind("TIMED").swaps
+    with pytest.raises(UnreadableMap, match=f"{option}: its values have a struct bpf_timer, whose callback goes on"):
+        maps.bind("TIMED", **options(option))
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,24 @@ def test_they_are_never_taken_out(maps, option):
         maps.bind("ARRAYS", **{"extraction-options": {option: True}})
 
 
+@pytest.mark.parametrize("option", ["swap-on-read", "empty-on-read"])
+def test_neither_is_a_map_that_the_code_puts_inside_of_another(option):
+    """Its copy would be idle only in name: both programs find the first one by way of the outer map."""
+    source = f"""
+    struct inner {{ int (*type)[{ARRAY}]; u32 *key; u64 *value; int (*max_entries)[1]; }};
+    struct inner inside SEC(".maps"), outside SEC(".maps");
+    struct {{ int (*type)[{ARRAY_OF_MAPS}]; int (*key_size)[4]; int (*value_size)[4]; int (*max_entries)[2];
+    struct inner *values[]; }} OUTER SEC(".maps") = {{ .values = {{ [1] = &inside }} }};
+    """
+    options = {"extraction-options": {option: True}}
+    with lab(source) as some:
+        assert some.bind("outside", **options).swaps
+        with pytest.raises(UnreadableMap, match=f"{option}: it is inside of map 'OUTER', so both copies write to it"):
+            some.bind("inside", **options)
+        assert [0] == value(some.bind("inside"))
+        assert [None, [0]] == value(some.bind("OUTER"))
+
+
 def test_they_are_read_as_json_only(maps):
     metadata = {"open-metrics-metadata": {"type": "gauge", "help": "Help."}}
     metric = maps.bind("ARRAYS", **metadata)
