@@ -24,7 +24,6 @@ from dynmon.bpf import BpfMap, MapType
 from dynmon.bpf.owner import Owner
 from dynmon.dataplane import LoadedPath
 from dynmon.errors import ConflictError, KernelError, NotFoundError
-from dynmon.metrics import Reading
 from dynmon.metrics.events import RECORDS_AT_ONCE, BoundEvents, EventSource, Record, bind_events, is_events
 from dynmon.models import Direction
 
@@ -286,11 +285,6 @@ class EventHub:
                 raise
             self._streams.append(stream)
             return stream
-
-    def readings(self, direction: Direction) -> list[Reading]:
-        """What a read of the event metrics of a direction answers: that they are none to be read."""
-        with self._lock:
-            return [metric.reading() for metric in self._metrics.get(direction, ())]
 
     def close(self) -> None:
         """End all streams, for the cube is deleted."""

@@ -23,6 +23,7 @@ from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.description import MetricDescription
 from dynmon.metrics.errors import UnreadableMap
 from dynmon.metrics.readings import Reading, now
+from dynmon.metrics.refusals import EVENTS, UnreadableError
 from dynmon.metrics.value_types import UNTYPED, TypedPlan
 from dynmon.models import Direction, MetricConfig
 
@@ -30,7 +31,6 @@ EVENT_TYPES = frozenset({MapType.RINGBUF, MapType.PERF_EVENT_ARRAY})
 STREAM_EVENTS = frozenset({"lost", "end"})  # what a stream says of itself
 RECORDS_AT_ONCE = 1024
 UNKNOWN = TypedPlan(Hexadecimal(0), "bytes")
-NO_VALUE = "its records are events: GET …/events"
 NO_TYPE = (
     "{reason}; a type that only local variables have is not in the object, a global pointer to it, such as "
     "{name} *event_type, brings it there"
@@ -58,7 +58,7 @@ class BoundEvents:
         """What a read of its value answers: there is none, and why."""
         typed = self.value_type or UNKNOWN
         metric = BoundMetric(self.config, self.direction, self.bpf_map, key_type=None, value_type=typed)
-        return Reading(self.name, now(), metric, None, NO_VALUE)
+        return Reading(self.name, now(), metric, None, EVENTS)
 
     def describe(self) -> MetricDescription:
         """The metric in words."""
@@ -73,7 +73,7 @@ class BoundEvents:
             series=0,
             labels=(),
             exported_as=None,
-            left_out=NO_VALUE,
+            left_out=EVENTS,
             notes=() if typed else ("without a type its records are shown as hexadecimal digits",),
         )
 
@@ -108,13 +108,9 @@ def bind_events(config: MetricConfig, direction: Direction, maps: Mapping[str, B
     try:
         _check(config, bpf_map)
         typed = _record_type(config.type, bpf_map, btf)
-    except (_RefusedError, UndecodableType) as reason:
+    except (UnreadableError, UndecodableType) as reason:
         raise UnreadableMap(config.name, f"map {config.map_name!r}", direction, str(reason)) from reason
     return BoundEvents(config, direction, bpf_map, typed)
-
-
-class _RefusedError(Exception):
-    """A reason, on its way to the metric's name."""
 
 
 def _check(config: MetricConfig, bpf_map: BpfMap) -> None:
@@ -136,7 +132,7 @@ def _check(config: MetricConfig, bpf_map: BpfMap) -> None:
     }
     for reason, is_refused in refusals.items():
         if is_refused:
-            raise _RefusedError(reason)
+            raise UnreadableError(reason)
 
 
 def _record_type(given: str | None, bpf_map: BpfMap, btf: Btf) -> TypedPlan | None:
@@ -150,10 +146,10 @@ def _record_type(given: str | None, bpf_map: BpfMap, btf: Btf) -> TypedPlan | No
         typed = TypedPlan(type_named(btf, given), given)
     except UndecodableType as error:
         if given.startswith(("struct ", "union ")):
-            raise _RefusedError(NO_TYPE.format(reason=error, name=given)) from error
+            raise UnreadableError(NO_TYPE.format(reason=error, name=given)) from error
         raise
     if not typed.plan.size:
-        raise _RefusedError(f"the given type '{given}' has no bytes")
+        raise UnreadableError(f"the given type '{given}' has no bytes")
     return typed
 
 
