@@ -30,6 +30,10 @@ class NotFoundError(DynmonError):
     """What was asked for does not exist (HTTP 404)."""
 
 
+class GoneError(DynmonError):
+    """What was asked for existed, and does not any more (HTTP 410)."""
+
+
 class ConflictError(DynmonError):
     """What was asked contradicts what is already there (HTTP 409)."""
 

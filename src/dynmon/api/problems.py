@@ -17,6 +17,7 @@ from dynmon.api.responses import BASE, JsonResponse
 from dynmon.errors import (
     ConflictError,
     DynmonError,
+    GoneError,
     InjectionError,
     InvalidInputError,
     KernelError,
@@ -28,6 +29,8 @@ from dynmon.models.cube import RESERVED_CUBE_NAMES
 STATUSES: tuple[tuple[type[DynmonError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.BAD_REQUEST),
     (NotFoundError, HTTPStatus.NOT_FOUND),
+    (GoneError, HTTPStatus.GONE),
+    (GoneError, HTTPStatus.GONE),
     (ConflictError, HTTPStatus.CONFLICT),
     (InjectionError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UnsupportedError, HTTPStatus.NOT_IMPLEMENTED),

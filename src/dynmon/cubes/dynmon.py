@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf.pins import PinFolder
 from dynmon.compiler import Spelling
-from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, MetricNotFound, NotAttached
-from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Chain, Dataplane, Foundry, LoadedPath, Placement, maps_tagged
-from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Reading, expose, families_of, read, read_or_explain
+from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, NotAttached
+from dynmon.cubes.events import EventHub, EventStream
+from dynmon.cubes.injection import Build, Builder
+from dynmon.cubes.reads import Reads
+from dynmon.dataplane import Chain, Dataplane, Foundry, LoadedPath, Placement
+from dynmon.dataplane.shared_maps import offered, public_sides
+from dynmon.metrics import ExpositionFormat, Family, Page, Reading, expose, families_of
+from dynmon.metrics.events import BoundEvents
 from dynmon.models import (
     AttachRequest,
     CubeConfig,
@@ -26,6 +31,7 @@ from dynmon.models import (
     PathConfig,
 )
 from dynmon.models.dataplane import DEFAULT_PATH_NAME
+from dynmon.settings import ReadLimits
 
 if TYPE_CHECKING:
     from dynmon.trial import Rehearsal
@@ -42,8 +48,8 @@ DEFAULT_PATH = PathConfig(name=DEFAULT_PATH_NAME, code=DEFAULT_CODE)
 class DynmonCube:
     """A transparent cube that monitors; every method may be called from any thread.
 
-    Changes are made one after the other, but only the moment of the switch keeps readers waiting: compiling and
-    loading do not.
+    Changes are made one after the other, and so are reads. Compiling and loading keep no reader waiting, unless the new
+    code goes on in maps that swap.
     """
 
     service_name = "dynmon"
@@ -55,12 +61,14 @@ class DynmonCube:
         config: CubeConfig,
         foundry: Foundry,
         placing: threading.RLock,
+        wait: Callable[[], None],
+        limits: ReadLimits,
         pins: Path | None = None,
     ) -> None:
         """Make the cube with the code of `config`; `placing` is held while the chains of interfaces change.
 
-        Maps that the code pins by name appear in a folder of the cube's below `pins`; without it they are kept, but
-        on no filesystem.
+        `wait` returns when all programs have ended that were running at its call. Maps that the code pins by name
+        appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem.
 
         Raises:
             InjectionError: The code cannot run; nothing is left behind.
@@ -72,13 +80,14 @@ class DynmonCube:
         self.loglevel: LogLevel = config.loglevel
         self._foundry = foundry
         self._pins = PinFolder(pins, name) if pins else None
-        # Always taken in this order. Whoever compiles holds the first alone.
+        # Always taken in this order, the lock of the reads behind the first.
         self._change = threading.RLock()
         self._placing = placing
         self._state = threading.RLock()
         self._closed = False
         self._dataplane = Dataplane(name, config.type)
-        self._metrics: dict[Direction, list[BoundMetric]] = {direction: [] for direction in Direction}
+        self._reads = Reads(name, self._dataplane, self._state, wait, limits)
+        self._events = EventHub(name)
         self.inject(config.dataplane_config)
 
     @contextmanager
@@ -113,33 +122,30 @@ class DynmonCube:
             configs = {direction: path.config for direction, path in self._dataplane.paths.items()}
         return DataplaneConfig(ingress_path=configs.get(Direction.INGRESS), egress_path=configs.get(Direction.EGRESS))
 
-    def inject(self, config: DataplaneConfig) -> None:
-        """Run the paths that `config` mentions, starting from empty maps; both of them or neither.
+    def inject(self, config: DataplaneConfig) -> dict[str, Any]:
+        """Run the paths that `config` mentions, both of them or neither, and say which maps they keep.
 
-        A path that is not mentioned runs on in its own maps. Where it refers to a map that the other path now declares
-        anew, it follows to the new one: what is shared stays one map.
+        Code starts from empty maps, but for those that it asks to keep. A path that is not mentioned runs on in its own
+        maps. Where it refers to a map that the other path now declares anew, it follows to the new one: what is shared
+        stays one map. The answer has, by path, the maps that are ``kept`` and those that are ``not-kept``, with the
+        reason, where the configuration says ``keep-maps``.
 
         Raises:
             InjectionError: The code does not compile or load, or a metric names a map it cannot have. The old code
                 runs on.
         """
         wanted = {direction: path for direction in Direction if (path := config.path(direction))}
+        # The default path is what a cube without code says of itself.
+        paths = {direction: None if path == DEFAULT_PATH else path for direction, path in wanted.items()}
         with self.changing(), ExitStack() as undo:
-            fresh: dict[Direction, LoadedPath | None] = dict.fromkeys(wanted)
-            for direction, path in wanted.items():
-                if path == DEFAULT_PATH:  # what a cube without code says of itself
-                    continue
-                paths = {**self._dataplane.paths, **fresh}
-                offers = self._shared_with(direction, paths)
-                # Ingress and egress that pin a map of one name have one map, and it outlives the code.
-                pinned = _pinned_maps([*self._dataplane.paths.values(), *fresh.values()])
-                built = self._foundry.build(path, self._placement(direction, self.loglevel), offers, pinned)
-                fresh[direction] = undo.enter_context(built)
-            for direction, running in self._dataplane.paths.items():
-                if direction not in wanted and (renewed := _renewed(running, self._shared_with(direction, fresh))):
-                    fresh[direction] = undo.enter_context(self._foundry.rebuild(running, running.placement, renewed))
-            self._switch(fresh)
-            undo.pop_all()
+            if self._is_swapping:  # what is active must not change until the new code counts in it
+                for direction, path in paths.items():
+                    if path:
+                        self._foundry.compile(path, self._placement(direction))
+                undo.enter_context(self._reads.lock)
+            built = self._builder(undo, self.loglevel).inject(paths)
+            self._switch(built)
+            return built.kept
 
     def rehearse(self, trial: Rehearsal) -> dict[str, Any]:
         """Try code as this cube would run it, with the maps that its other path shares; nothing of the cube changes.
@@ -155,7 +161,7 @@ class DynmonCube:
                     raise CubeNotFound(self.name)
                 for direction, path in self._dataplane.paths.items():
                     # Copies: the cube may run other code and close its maps before the trial is over.
-                    offers[direction] = {name: os.dup(each) for name, each in maps_tagged(path.loaded, SHARED).items()}
+                    offers[direction] = {name: os.dup(each) for name, each in offered(path).items()}
                     for descriptor in offers[direction].values():
                         kept.callback(os.close, descriptor)
             from dynmon.trial import rehearse  # not before somebody wants one: it takes its time
@@ -164,8 +170,10 @@ class DynmonCube:
 
     def reset(self, direction: Direction | None) -> None:
         """Run the default code, which does nothing, in `direction` or in both."""
-        with self.changing():
-            self._switch(dict.fromkeys([direction] if direction else Direction))
+        with self.changing(), ExitStack() as undo:
+            undo.enter_context(self._reads.lock)
+            paths = dict.fromkeys([direction] if direction else Direction)
+            self._switch(self._builder(undo, self.loglevel).inject(paths))
 
     def set_loglevel(self, level: LogLevel) -> None:
         """Let `pcn_log` say more or less; the maps keep counting.
@@ -174,13 +182,11 @@ class DynmonCube:
             InjectionError: The kernel refused to load the code once more; the level is what it was.
         """
         with self.changing(), ExitStack() as undo:
-            fresh = {
-                direction: undo.enter_context(self._foundry.rebuild(path, self._placement(direction, level)))
-                for direction, path in self._dataplane.paths.items()
-                if path.artifact.spelling is Spelling.DIALECT  # other code knows no level
-            }
-            self._switch(fresh)
-            undo.pop_all()
+            undo.enter_context(self._reads.lock)
+            paths = self._dataplane.paths
+            # Other code knows no level.
+            spoken = [way for way, path in paths.items() if path.artifact.spelling is Spelling.DIALECT]
+            self._switch(self._builder(undo, level).rebuild(spoken))
             self.loglevel = level
 
     def attach(self, chain: Chain, interface_index: int, request: AttachRequest) -> None:
@@ -211,42 +217,55 @@ class DynmonCube:
         """The metrics of a path, in the order of its configuration."""
         return [metric.name for metric in self.path(direction).metric_configs]
 
-    def read(self, direction: Direction, *, drain: bool) -> list[Reading]:
-        """Read every metric of a path; without `drain` nothing changes by it, and what cannot be read says why."""
-        with self._state:
-            return [read_or_explain(metric, drain=drain) for metric in self._metrics[direction]]
+    def read(self, direction: Direction, *, drain: bool, since: str | None = None) -> list[Reading]:
+        """Read every metric of a path, at one moment; what cannot be read says why.
 
-    def read_metric(self, direction: Direction, name: str, *, drain: bool) -> Reading:
-        """Read one metric.
+        Without `drain` nothing changes by it. With `since`, a token that a reading gave, it is what happened since
+        then; "" begins.
+
+        Raises:
+            TokenForgotten: The token is not known, or no more.
+        """
+        return self._reads.read([direction], drain=drain, since=since)[direction]
+
+    def read_all(self, *, drain: bool, since: str | None = None) -> dict[Direction, list[Reading]]:
+        """Read every metric of both paths, at one moment, as `read` does."""
+        return self._reads.read(list(Direction), drain=drain, since=since)
+
+    def read_metric(
+        self, direction: Direction, name: str, *, drain: bool, since: str | None = None, page: Page | None = None
+    ) -> Reading:
+        """Read one metric, or a page of it.
 
         Raises:
             MetricNotFound: The path has no metric called `name`.
+            TokenForgotten: `since` is not known, or no more.
+            InvalidInputError: What is asked for cannot be had, and why.
+            KernelError: The kernel refused; nothing is lost.
         """
-        with self.metric(direction, name) as metric:
-            return read(metric, drain=drain)
+        return self._reads.read_metric(direction, name, drain=drain, since=since, page=page)
 
-    @contextmanager
-    def metric(self, direction: Direction, name: str) -> Iterator[BoundMetric]:
-        """A metric with its map, which nobody closes meanwhile.
+    def events(self, direction: Direction | None = None, names: Collection[str] = ()) -> EventStream:
+        """Listen to the records of ring buffers and perf event arrays, of one direction or both.
 
         Raises:
-            MetricNotFound: The path has no metric called `name`.
+            NoEventMetrics, EventMetricNotFound: There are none, or not these.
+            KernelError: A map cannot be read.
         """
-        with self._state:
-            found = next((each for each in self._metrics[direction] if each.config.name == name), None)
-            if found is None:
-                raise MetricNotFound(self.name, direction, name, self.metric_names(direction))
-            yield found
+        return self._events.listen(direction, names)
 
     def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> str:
         """The cube's own exposition, with the user's labels alone; `drain` is for what cannot be read otherwise."""
-        with self._state:
-            return expose(families_of(self._all_metrics(), drain=drain), exposition_format)
+        return expose(self._families(drain=drain), exposition_format)
 
     def families(self) -> list[Family]:
-        """The families for an exposition of many cubes; nothing is drained."""
-        with self._state:
-            return families_of(self._all_metrics(), cube=self.name)
+        """The families for an exposition of many cubes; no queue or stack is drained."""
+        return self._families(cube=self.name)
+
+    def _families(self, *, drain: bool = False, cube: str | None = None) -> list[Family]:
+        with self._reads.lock:
+            entries = self._reads.exporter(pops=drain)
+            return families_of(self._reads.metrics(), entries, drain=drain, cube=cube)
 
     def anomalies(self, direction: Direction) -> int:
         """Packets whose verdict was neither RX_OK nor RX_DROP since the code was injected; they passed."""
@@ -256,9 +275,10 @@ class DynmonCube:
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
-        with self._change, self._placing, self._state:
+        with self._change, self._reads.lock, self._placing, self._state:
             self._closed = True
-            self._metrics = {direction: [] for direction in Direction}
+            self._events.close()
+            self._reads.clear()
             self._foundry.public_maps.publish(self.name, {})
             self._dataplane.close()
             if self._pins:
@@ -271,57 +291,39 @@ class DynmonCube:
         """
         self._dataplane.abandon()
 
-    def _placement(self, direction: Direction, level: LogLevel) -> Placement:
-        return Placement(self.cube_id, direction, self.type.hook(direction), level)
+    def _placement(self, direction: Direction, level: LogLevel | None = None) -> Placement:
+        return Placement(self.cube_id, direction, self.type.hook(direction), level or self.loglevel)
 
-    def _all_metrics(self) -> list[BoundMetric]:
-        return [metric for direction in Direction for metric in self._metrics[direction]]
+    @property
+    def _is_swapping(self) -> bool:
+        return any(path.idle for path in self._dataplane.paths.values())
 
-    def _shared_with(self, direction: Direction, paths: Mapping[Direction, LoadedPath | None]) -> dict[str, int]:
-        offers: dict[str, int] = {}
-        for other, path in paths.items():
-            if path and other is not direction:
-                offers |= maps_tagged(path.loaded, SHARED)
-        return offers
+    def _builder(self, undo: ExitStack, level: LogLevel) -> Builder:
+        paths = self._dataplane.paths
+        return Builder(self.name, self._foundry, lambda way: self._placement(way, level), paths, undo)
 
-    def _switch(self, changes: Mapping[Direction, LoadedPath | None]) -> None:
-        """Bind the metrics of the new paths, then run them; they belong to the dataplane from here."""
-        bound = {direction: _bind(path) if path else [] for direction, path in changes.items()}
-        with self._placing, self._state, ExitStack() as undo:
-            before = self._dataplane.paths
-            undo.callback(self._foundry.public_maps.publish, self.name, _public_maps(before.values()))
-            after = {**before, **changes}.values()
-            self._foundry.public_maps.publish(self.name, _public_maps(after))
-            pinned = _pinned_maps(after)
+    def _switch(self, built: Build) -> None:
+        """Run what was built; it belongs to the dataplane from here."""
+        changes = built.paths
+        with self._reads.lock, self._placing, self._state, ExitStack() as undo:
+            before = dict(self._dataplane.paths)
+            after = {**before, **changes}
+            undo.callback(self._foundry.public_maps.publish, self.name, *public_sides(before))
+            self._foundry.public_maps.publish(self.name, *public_sides(after))
+            pinned = _pinned_maps(after.values())
             if self._pins:
                 undo.callback(self._pins.remove, self._pins.add(pinned))
+            items = {direction: built.accounts(direction, self._reads.limits) for direction in changes}
             self._dataplane.replace(changes)
-            self._metrics.update(bound)
             undo.pop_all()
+            built.release()
+            self._reads.replace(items)
+            self._events.replace(
+                {way: [each for each in some if isinstance(each, BoundEvents)] for way, some in items.items()}
+            )
             if self._pins:
                 self._pins.keep_only(pinned)
 
 
-def _renewed(path: LoadedPath, shared: Mapping[str, int]) -> dict[str, int]:
-    """Those of the `shared` maps that `path` refers to."""
-    referred_to = maps_tagged(path.loaded, EXTERN)
-    return {name: descriptor for name, descriptor in shared.items() if name in referred_to}
-
-
-def _public_maps(paths: Iterable[LoadedPath | None]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for path in paths:
-        if path:
-            found |= maps_tagged(path.loaded, PUBLIC)
-    return found
-
-
 def _pinned_maps(paths: Iterable[LoadedPath | None]) -> dict[str, int]:
     return {name: descriptor for path in paths if path for name, descriptor in path.pinned.items()}
-
-
-def _bind(path: LoadedPath) -> list[BoundMetric]:
-    return [
-        BoundMetric.bind(config, path.placement.direction, path.maps, path.btf, path.loaded.declared)
-        for config in path.config.metric_configs
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dynmon.errors import ConflictError, NotFoundError
+from dynmon.errors import ConflictError, GoneError, NotFoundError
 from dynmon.models import Direction
 
 
@@ -79,3 +79,18 @@ class PortNotFound(NotFoundError):
 
     def fields(self) -> Mapping[str, Any]:
         return {"port": self.port}
+
+
+class TokenForgotten(GoneError):
+    """A token that the cube does not know: from before its code was replaced, of other metrics, or too old."""
+
+    def __init__(self, cube: str, token: str) -> None:
+        super().__init__(
+            f"cube {cube!r} does not know the token {token!r} for this: its code was replaced since, or the token is "
+            "too old, or of another read; begin again with since="
+        )
+        self.cube = cube
+        self.token = token
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.cube, "token": self.token}

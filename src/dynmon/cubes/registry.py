@@ -8,25 +8,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dynmon.bpf import GracePeriod
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
 from dynmon.dataplane import Chain, Foundry, ProgramLog
 from dynmon.models import AttachRequest, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import InterfaceNotFound, interface_index
+from dynmon.settings import ReadLimits
 
 if TYPE_CHECKING:
     from dynmon.trial import Rehearsal
 
 
+DEFAULT_LIMITS = ReadLimits()
+
+
 class CubeRegistry:
     """Owns the cubes; every method may be called from any thread."""
 
-    def __init__(self, foundry: Foundry, log: ProgramLog, pins: Path | None = None) -> None:
+    def __init__(
+        self, foundry: Foundry, log: ProgramLog, pins: Path | None = None, read_limits: ReadLimits = DEFAULT_LIMITS
+    ) -> None:
         """`log` is where cubes say their names; `pins` is the folder on a BPF filesystem for what cubes pin, if any."""
         self._foundry = foundry
         self._log = log
         self._pins = pins
+        self._read_limits = read_limits
+        self._grace: GracePeriod | None = None  # from the first switch on
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
         self._lock = threading.RLock()
@@ -52,7 +61,9 @@ class CubeRegistry:
         cube_id = next(self._ids)
         self._log.register(cube_id, name)
         try:
-            cube = DynmonCube(name, cube_id, config, self._foundry, self._placing, self._pins)
+            cube = DynmonCube(
+                name, cube_id, config, self._foundry, self._placing, self._wait, self._read_limits, self._pins
+            )
         except BaseException:
             self._log.forget(cube_id)
             raise
@@ -162,12 +173,20 @@ class CubeRegistry:
         """Take everything down."""
         for cube in self.cubes():
             self.delete(cube.name)
+        with self._lock:
+            if self._grace:
+                self._grace.close()
 
     def __enter__(self) -> CubeRegistry:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _wait(self) -> None:
+        with self._lock:
+            grace = self._grace = self._grace or GracePeriod()
+        grace.wait()
 
     def _forget_empty_chains(self) -> None:
         self._chains = {index: chain for index, chain in self._chains.items() if chain.members}

@@ -3,8 +3,9 @@
 from dynmon.dataplane.chain import Chain, NotOnChain
 from dynmon.dataplane.dataplane import Attachment, Dataplane
 from dynmon.dataplane.log import ProgramLog
-from dynmon.dataplane.path import Foundry, LoadedPath, Placement
-from dynmon.dataplane.shared_maps import EXTERN, PUBLIC, SHARED, MapAlreadyPublic, PublicMaps, maps_tagged
+from dynmon.dataplane.path import Found, Foundry, LoadedPath, Placement
+from dynmon.dataplane.shared_maps import EXTERN, PUBLIC, SHARED, PublicMaps, maps_tagged
+from dynmon.dataplane.sharing_errors import MapAlreadyPublic
 
 __all__ = [
     "EXTERN",
@@ -13,6 +14,7 @@ __all__ = [
     "Attachment",
     "Chain",
     "Dataplane",
+    "Found",
     "Foundry",
     "LoadedPath",
     "MapAlreadyPublic",

@@ -15,13 +15,14 @@ is taken back; packets of that moment were counted by the new program and are lo
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, attach_tc, attach_xdp
 from dynmon.dataplane.chain import Chain
 from dynmon.dataplane.path import LoadedPath
+from dynmon.errors import DynmonError
 from dynmon.models import CubeType, Direction, Hook
 from dynmon.netdev import InterfaceNotFound
 
@@ -91,6 +92,33 @@ class Dataplane:
                 link.close()
             if old:
                 old.close()
+
+    def switch(self, directions: Iterable[Direction]) -> None:
+        """Run the other copy of the paths of `directions` from the next packet on: all of them, or none.
+
+        Packets that are under way may still meet the program of before; wait a grace period before its maps are read.
+
+        Raises:
+            DynmonError: The kernel refused a switch.
+        """
+        with ExitStack() as undo:
+            for direction in directions:
+                path, link = self._paths[direction], self.link(direction)
+                path.flip()
+                undo.callback(path.flip)
+                if link:
+                    # Whoever detached the link, or took the interface away, left no packets to switch.
+                    with suppress(InterfaceNotFound):
+                        link.update(path.program)
+                        undo.callback(self._switch_back, link, path)
+            undo.pop_all()
+
+    @staticmethod
+    def _switch_back(link: Link, path: LoadedPath) -> None:
+        idle = path.idle
+        with suppress(DynmonError):  # the reason why is on its way already
+            if idle:
+                link.update(idle.program)
 
     def attach(self, chain: Chain, interface_index: int, index: int) -> None:
         """Take place `index` in `chain` and run there.

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from dynmon.bpf import BpfMap, MapType
+from dynmon.bpf import BpfMap, DeclaredMap, MapType
 from dynmon.btf import Btf, InvalidBtf, MapTypes, Plan, Record, Repeated, UndecodableType, plan_for
 from dynmon.btf.plans import Address, Bits, Boolean, Enumeration, Field, Floating, Integer
-from dynmon.btf.types import VOID
+from dynmon.btf.types import VOID, Section
 
 ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 UNTYPED = MapTypes(VOID, VOID)
@@ -43,10 +43,19 @@ class MapLayout:
     def of(cls, bpf_map: BpfMap, btf: Btf) -> MapLayout:
         """The layout of `bpf_map` in the words of the object that has the types `btf`."""
         info = bpf_map.info
-        declared = btf.map_types.get(info.name, UNTYPED)
+        declared = _types(btf, info.name)
         key = None if info.map_type in ARRAYS else _plan(btf, declared.key_type_id)
         value = _plan(btf, declared.value_type_id)
         return cls(info.map_type, info.key_size, info.value_size, info.max_entries, key, value)
+
+    @classmethod
+    def declared(cls, declared: DeclaredMap, btf: Btf, max_entries: int) -> MapLayout:
+        """The layout of a map that an object with the types `btf` declares, made with `max_entries`."""
+        types = _types(btf, declared.name)
+        kind = MapType(declared.map_type)
+        key = None if kind in ARRAYS else _plan(btf, types.key_type_id)
+        value = _plan(btf, types.value_type_id)
+        return cls(kind, declared.key_size, declared.value_size, max_entries, key, value)
 
     def difference_from(self, other: MapLayout, *, entries: bool = False) -> str:
         """In what this declaration is not as the `other`, "" where they agree; `entries` count only if asked for."""
@@ -62,6 +71,13 @@ class MapLayout:
             if ours != theirs:
                 return f"it has {ours} {what}, not {theirs}"
         return _between("key", self.key, other.key) or _between("value", self.value, other.value)
+
+
+def _types(btf: Btf, name: str) -> MapTypes:
+    """The types of keys and values; the value of a section of variables is all of them."""
+    if name.startswith("."):
+        return MapTypes(VOID, btf.find(name, Section) or VOID)
+    return btf.map_types.get(name, UNTYPED)
 
 
 def _plan(btf: Btf, type_id: int) -> Plan | None:

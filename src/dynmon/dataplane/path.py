@@ -8,10 +8,11 @@ their first entries.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, ObjectFacts, OpenError, Program, ProgramType
 from dynmon.bpf.pins import PIN_BY_NAME
@@ -21,10 +22,10 @@ from dynmon.dataplane.constants import READ_ONLY, encode_constants
 from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
 from dynmon.dataplane.log import LOG_MAP, LogTarget
 from dynmon.dataplane.programs import choose_program
-from dynmon.dataplane.shared_maps import PublicMaps, maps_tagged
+from dynmon.dataplane.shared_maps import PublicMaps, explain_undefined, maps_tagged
 from dynmon.errors import Diagnostic
 from dynmon.models import Direction, Hook, LogLevel, PathConfig
-from dynmon.settings import MapLimits
+from dynmon.settings import DEFAULT_PIN_ROOTS, MapLimits
 
 ANOMALIES_MAP = "dynmon_anomalies"
 PROGRAM_TYPES = {Hook.TC: ProgramType.SCHED_CLS, Hook.XDP: ProgramType.XDP}
@@ -70,6 +71,24 @@ class Blueprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Whose code it is, and maps that it finds when it is loaded, by the names it gives them: descriptors.
+
+    `offers` are what its ``extern`` declarations may refer to, before what is public; `pinned` what the cube keeps for
+    code that declares a map of that name as pinned by name; `kept` take the place of maps of its own.
+    """
+
+    cube: str = ""
+    offers: Mapping[str, int] = field(default_factory=dict)
+    pinned: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
+
+
+NOTHING = Found()
+NO_MAPS: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class Foundry:
     """What it takes to make code run: one compiler, one loader, one log, one set of public maps for the daemon."""
 
@@ -78,29 +97,30 @@ class Foundry:
     log: LogTarget
     public_maps: PublicMaps
     map_limits: MapLimits
+    pin_roots: tuple[Path, ...] = DEFAULT_PIN_ROOTS
 
     def build(
-        self,
-        config: PathConfig,
-        placement: Placement,
-        offers: Mapping[str, int],
-        pinned: Mapping[str, int] | None = None,
-        *,
-        verbose: bool = False,
+        self, config: PathConfig, placement: Placement, found: Found = NOTHING, *, verbose: bool = False
     ) -> LoadedPath:
-        """Compile and load; `offers` are maps of the cube's other path, before those that are public.
-
-        `pinned` are maps that the cube keeps for code that declares a map of that name as pinned by name. With
-        `verbose` the verifier tells what it did, and the facts of the object are there in any case.
+        """Compile and load; with `verbose` the verifier tells what it did, and the facts of the object are there.
 
         Raises:
             InjectionError: The code does not compile, does not load or is refused by the verifier.
         """
-        artifact = self._artifact(config, placement)
-        all_offers = {**self.public_maps.offers(), **offers}
-        with _explained_by(artifact.warnings):
+        artifact = self.compile(config, placement)
+        with _explained_by(artifact.warnings), self.public_maps.lent(found.cube) as lent:
             blueprint = self._plan(artifact, config, placement, verbose=verbose)
-            loaded = self._load(config, blueprint, placement, {}, all_offers, pinned or {}, verbose=verbose)
+            with _explained_by_maps(found.offers, lent.owners):
+                loaded = self._load(
+                    config,
+                    blueprint,
+                    placement,
+                    found.kept,
+                    {**lent.offers, **found.offers},
+                    found.pinned,
+                    lent.takeovers,
+                    verbose=verbose,
+                )
         path = LoadedPath(config, placement, blueprint, loaded)
         try:
             write_entries(config.initial_entries or {}, loaded, path.btf, placement.direction)
@@ -109,26 +129,49 @@ class Foundry:
             raise
         return path
 
+    def compile(self, config: PathConfig, placement: Placement) -> Artifact:
+        """The object of a path; what was compiled before is found again.
+
+        Raises:
+            InjectionError: The code does not compile.
+        """
+        if (given := config.object_bytes) is not None:
+            return Artifact(given, None, cached=False, warnings=(), spelling=Spelling.OBJECT)
+        assert config.code is not None, "a path has code or an object"
+        return self.compiler.compile(config.code, placement.direction, placement.hook)
+
+    def add_twin(self, path: LoadedPath, swapping: Collection[str], found: Mapping[str, int]) -> None:
+        """Load the object of `path` a second time: on its very maps, but for those `swapping` with others.
+
+        These are `found`, where there is one of the name, and otherwise made.
+
+        Raises:
+            InjectionError: The kernel refused what it took before, for want of memory for instance.
+        """
+        shared = {name: each for name, each in path.descriptors().items() if name not in swapping}
+        reuse = {**shared, **found}
+        path.idle = self._load(path.config, path.blueprint, path.placement, reuse, reuse)
+        path.swapping = frozenset(swapping)
+
     def rebuild(
         self, path: LoadedPath, placement: Placement, replacements: Mapping[str, int] | None = None
     ) -> LoadedPath:
-        """Load the same object again with other constants, on the very maps that `path` counts in.
+        """Load the same object again with other constants, on the very maps that `path` counts in; without a twin.
 
-        `replacements` take the place of those among them that the code calls ``extern``.
+        `replacements` take the place of some of them.
 
         Raises:
             InjectionError: The kernel refused what it took before, for want of memory for instance, or a replacement
                 has keys or values of another size.
         """
-        anew = path.blueprint.made_anew
-        kept = {name: each.fd for name, each in path.maps.items() if name not in anew and ".rodata" not in name}
-        kept |= replacements or {}
-        loaded = self._load(path.config, path.blueprint, placement, kept, kept, {})
+        maps = {**path.descriptors(), **(replacements or {})}
+        loaded = self._load(path.config, path.blueprint, placement, maps, maps)
         return LoadedPath(path.config, placement, path.blueprint, loaded)
 
     def _plan(self, artifact: Artifact, config: PathConfig, placement: Placement, *, verbose: bool) -> Blueprint:
         variables = [metric.variable for metric in config.metric_configs if metric.variable]
-        if artifact.program and not (config.constants or config.initial_entries or variables or verbose):
+        needs_facts = config.constants or config.initial_entries or variables or verbose
+        if artifact.program and not needs_facts:
             return Blueprint(artifact, artifact.program, None)
         facts = self.loader.inspect(artifact.object, placement.direction.value)
         sizes = config.map_sizes or {}
@@ -142,12 +185,6 @@ class Foundry:
         wanted = _wanted(config, facts, btf, only_named=artifact.program is None, constants_too=verbose)
         return Blueprint(artifact, program, facts, constants, tail_calls, wanted)
 
-    def _artifact(self, config: PathConfig, placement: Placement) -> Artifact:
-        if (given := config.object_bytes) is not None:
-            return Artifact(given, None, cached=False, warnings=(), spelling=Spelling.OBJECT)
-        assert config.code is not None, "a path has code or an object"
-        return self.compiler.compile(config.code, placement.direction, placement.hook)
-
     def _load(
         self,
         config: PathConfig,
@@ -155,7 +192,8 @@ class Foundry:
         placement: Placement,
         reuse: Mapping[str, int],
         offers: Mapping[str, int],
-        pinned: Mapping[str, int],
+        pinned: Mapping[str, int] = NO_MAPS,
+        public: Mapping[str, int] = NO_MAPS,
         *,
         verbose: bool = False,
     ) -> LoadedObject:
@@ -173,6 +211,8 @@ class Foundry:
                 reuse={**reuse, LOG_MAP: self.log.map_fd},
                 offers=offers,
                 pinned=pinned,
+                public=public,
+                pin_roots=tuple(map(str, self.pin_roots)),
                 memory_bytes=self.map_limits.total_bytes,
                 verbose=verbose,
             )
@@ -186,6 +226,17 @@ def _explained_by(warnings: tuple[Diagnostic, ...]) -> Iterator[None]:
         yield
     except OpenError as error:
         error.diagnostics = error.diagnostics or warnings
+        raise
+
+
+@contextmanager
+def _explained_by_maps(shared: Mapping[str, int], public: Mapping[str, str]) -> Iterator[None]:
+    """Whoever refers to a map that is not there wants to know which ones are."""
+    try:
+        yield
+    except OpenError as error:
+        if error.undefined:
+            raise explain_undefined(error, shared, public) from error
         raise
 
 
@@ -207,13 +258,19 @@ def _wanted(
 
 
 class LoadedPath:
-    """One direction's program and maps in the kernel, and what they were made from."""
+    """One direction's program and maps in the kernel, and what they were made from.
+
+    Where maps are read by swapping there are two copies of the program, and of these maps: `loaded` is the active one,
+    at the hook, `idle` the other. All other maps are one and the same to both.
+    """
 
     def __init__(self, config: PathConfig, placement: Placement, blueprint: Blueprint, loaded: LoadedObject) -> None:
         self.config = config
         self.placement = placement
         self.blueprint = blueprint
         self.loaded = loaded
+        self.idle: LoadedObject | None = None
+        self.swapping: frozenset[str] = frozenset()
 
     @property
     def artifact(self) -> Artifact:
@@ -232,8 +289,25 @@ class LoadedPath:
 
     @property
     def maps(self) -> Mapping[str, BpfMap]:
-        """The maps of the code by the names the code gives them."""
+        """The maps that the program counts in, by the names the code gives them."""
         return self.loaded.maps
+
+    def flip(self) -> None:
+        """Let the idle copy be the active one from now on; telling the hook is the caller's."""
+        assert self.idle, "there is no copy to change places with"
+        self.loaded, self.idle = self.idle, self.loaded
+
+    def descriptors(self) -> dict[str, int]:
+        """The maps that another load of the code may take over.
+
+        Without constants, and without prog arrays: the programs in them belong to the copy that they were loaded with.
+        """
+        anew = self.blueprint.made_anew
+        return {name: each.fd for name, each in self.maps.items() if name not in anew and READ_ONLY not in name}
+
+    def idle_descriptors(self) -> dict[str, int]:
+        """The maps that swap, as the idle copy has them."""
+        return {name: self.idle.maps[name].fd for name in self.swapping} if self.idle else {}
 
     @property
     def pinned(self) -> dict[str, int]:
@@ -252,8 +326,10 @@ class LoadedPath:
         return sum(memoryview(values).cast("Q")) if values else 0
 
     def close(self) -> None:
-        """Give the program and the maps back; what is still attached keeps running. Twice is harmless."""
+        """Give the programs and the maps back; what is still attached keeps running. Twice is harmless."""
         self.loaded.close()
+        if self.idle:
+            self.idle.close()
 
     def __enter__(self) -> LoadedPath:
         return self

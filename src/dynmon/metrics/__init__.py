@@ -7,7 +7,8 @@ from dynmon.metrics.exposition import ExpositionFormat, expose, render_openmetri
 from dynmon.metrics.families import families_of, family_from_prometheus
 from dynmon.metrics.merging import merge
 from dynmon.metrics.model import Family, FamilyType, Sample
-from dynmon.metrics.readings import Page, Reading, read, read_or_explain
+from dynmon.metrics.paging import Page
+from dynmon.metrics.readings import Reading, read
 
 __all__ = [
     "BoundMetric",
@@ -27,7 +28,6 @@ __all__ = [
     "family_from_prometheus",
     "merge",
     "read",
-    "read_or_explain",
     "render_openmetrics",
     "render_text",
 ]

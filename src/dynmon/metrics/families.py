@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,9 @@ from dynmon.models import Direction, MetricType, OpenMetricsMetadata
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
+# What is to be exported, and the metric with the plans that it is decoded by.
+Reader = Callable[[BoundMetric], tuple[BoundMetric, Entries | None]]
+
 TOTAL = "_total"
 KEY = "key"
 INDEX = "index"
@@ -40,14 +44,17 @@ TYPES = {
 }
 
 
-def families_of(metrics: Sequence[BoundMetric], *, drain: bool = False, cube: str | None = None) -> list[Family]:
+def families_of(
+    metrics: Sequence[BoundMetric], read: Reader | None = None, *, drain: bool = False, cube: str | None = None
+) -> list[Family]:
     """The families of one cube's metrics, ingress before egress if they come so.
 
-    Without `cube`, samples have the user's own labels; only a name that both directions use gets the label
-    ``direction``. With it, for an exposition of many cubes, every sample has ``cube`` and ``direction``: labels
-    must not come and go with other cubes. `drain` allows to empty queues and stacks, which cannot be read otherwise;
-    no other map is emptied, whatever its options say: a counter must not fall because somebody looked at it.
+    `read` gives what is to be exported of a metric; by default that is what its map holds. Without `cube`, samples have
+    the user's own labels; only a name that both directions use gets the label ``direction``. With it, for an exposition
+    of many cubes, every sample has ``cube`` and ``direction``: labels must not come and go with other cubes. `drain`
+    allows to empty queues and stacks, which cannot be read otherwise.
     """
+    read = read or partial(_as_it_is, drain=drain)
     exported = [(metric, metadata) for metric in metrics if (metadata := metric.config.open_metrics_metadata)]
     names = [family_name(metric.config.name, metadata) for metric, metadata in exported]
     directions: defaultdict[str, set[Direction]] = defaultdict(set)
@@ -59,7 +66,7 @@ def families_of(metrics: Sequence[BoundMetric], *, drain: bool = False, cube: st
         if cube is not None or len(directions[name]) > 1:
             labels.append(("direction", metric.direction.value))
         place = f"cube {cube!r} {metric.direction}" if cube is not None else metric.direction.value
-        families.append(_family_of(metric, metadata, labels, place, drain=drain))
+        families.append(_family_of(metric, metadata, labels, place, read, drain=drain))
     return merge(families)
 
 
@@ -77,15 +84,25 @@ def family_from_prometheus(metric: Metric) -> Family:
     return Family(metric.name, FamilyType(metric.type), metric.documentation, samples, unit=metric.unit)
 
 
+def _as_it_is(metric: BoundMetric, *, drain: bool) -> tuple[BoundMetric, Entries | None]:
+    return metric, entries_of(metric, drain=drain and metric.bpf_map.info.map_type in QUEUES)
+
+
 def _family_of(
-    metric: BoundMetric, metadata: OpenMetricsMetadata, labels: list[tuple[str, str]], place: str, *, drain: bool
+    metric: BoundMetric,
+    metadata: OpenMetricsMetadata,
+    labels: list[tuple[str, str]],
+    place: str,
+    read: Reader,
+    *,
+    drain: bool,
 ) -> Family:
     subject = f"{metric.config.name} ({place})"
     reason = why_left_out(metric, metadata, drain=drain)
     entries = None
     if reason is None:
         try:
-            entries = entries_of(metric, drain=drain and metric.bpf_map.info.map_type in QUEUES)
+            metric, entries = read(metric)
         except DynmonError as error:
             reason = f"its map could not be read: {error}"
     if reason is not None or entries is None:

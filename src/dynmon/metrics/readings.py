@@ -8,23 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynmon.bpf import MapType
-from dynmon.errors import KernelError
 from dynmon.metrics.binding import BoundMetric
-from dynmon.metrics.extraction import Entries, extract
+from dynmon.metrics.extraction import Entries, extract, pop
+from dynmon.metrics.nested import read_nested
 from dynmon.metrics.shapes import SHAPES
 
 QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
 NOT_DRAINED = "reading a {kind} empties it, and this look must not change anything"
 # So many are decoded at once: the interpreter is never kept from its other threads for long.
 PART_ENTRIES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """At most `limit` entries of a read, from `cursor` on, which the reading before it gave; None is the beginning."""
-
-    limit: int
-    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +57,7 @@ def now() -> int:
 
 
 def read(metric: BoundMetric, *, drain: bool) -> Reading:
-    """Read a metric.
-
-    With `drain`, queues and stacks are emptied, and so is any other map whose options say ``empty-on-read``; without
-    it, the map stays as it is. A map that asks for ``swap-on-read`` is read like any other for now.
+    """Read what the metric's map holds now; with `drain`, queues and stacks are emptied, which cannot be read otherwise.
 
     Raises:
         KernelError: The kernel refused the read.
@@ -78,19 +67,14 @@ def read(metric: BoundMetric, *, drain: bool) -> Reading:
     return Reading(metric.config.name, now(), metric, entries, note)
 
 
-def read_or_explain(metric: BoundMetric, *, drain: bool) -> Reading:
-    """Read a metric among others: one that cannot be read says why and leaves the others alone."""
-    try:
-        return read(metric, drain=drain)
-    except KernelError as error:
-        return Reading(metric.config.name, now(), metric, None, f"its map could not be read: {error}")
-
-
 def entries_of(metric: BoundMetric, *, drain: bool) -> Entries | None:
     """What the metric's map, or its variable in there, holds; None for a queue or stack that must not be drained."""
-    if metric.bpf_map.info.map_type in QUEUES:
-        return extract(metric.bpf_map, drain=True) if drain else None
-    return own_part(metric, extract(metric.bpf_map, drain=drain and metric.config.extraction_options.empty_on_read))
+    info = metric.bpf_map.info
+    if info.map_type in QUEUES:
+        return pop(metric.bpf_map, info.max_entries) if drain else None
+    if metric.inner is not None:
+        return read_nested(metric)
+    return own_part(metric, extract(metric.bpf_map))
 
 
 def own_part(metric: BoundMetric, entries: Entries) -> Entries:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from dynmon.bpf.capabilities import check_capabilities
 from dynmon.btf import GlobalVariable
 from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
-from dynmon.dataplane import Foundry, LoadedPath, Placement, ProgramLog, PublicMaps
+from dynmon.dataplane import Found, Foundry, LoadedPath, Placement, ProgramLog, PublicMaps
+from dynmon.dataplane.path import NOTHING
 from dynmon.errors import InjectionError, InvalidInputError
 from dynmon.metrics import BoundMetric
 from dynmon.metrics.binding import declared_names, declared_variables
@@ -81,16 +82,10 @@ class Everything(Foundry):
     """
 
     def build(
-        self,
-        config: PathConfig,
-        placement: Placement,
-        offers: Mapping[str, int],
-        pinned: Mapping[str, int] | None = None,
-        *,
-        verbose: bool = False,
+        self, config: PathConfig, placement: Placement, found: Found = NOTHING, *, verbose: bool = False
     ) -> LoadedPath:
         """Compile and load, as `Foundry` does."""
-        path = super().build(config, placement, offers, pinned, verbose=verbose)
+        path = super().build(config, placement, found, verbose=verbose)
         metrics = [_understood(each, path) for each in config.metric_configs] or _readable_metrics(path)
         path.config = config.model_copy(update={"metric_configs": tuple(metrics)})
         return path

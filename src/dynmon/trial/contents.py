@@ -15,8 +15,8 @@ from dynmon.compiler import Spelling
 from dynmon.dataplane import LoadedPath
 from dynmon.dataplane.constants import READ_ONLY
 from dynmon.metrics import BoundMetric, UnreadableMap
-from dynmon.metrics.extraction import Entries
-from dynmon.metrics.readings import QUEUES, SHAPES, entries_of
+from dynmon.metrics.readings import QUEUES, entries_of
+from dynmon.metrics.shapes import SHAPES
 from dynmon.models import MetricConfig
 
 OWN_PREFIX = "dynmon_"
@@ -90,7 +90,7 @@ def contents(path: LoadedPath, limit: int | None) -> Iterator[Contents]:
         with refilled({name: bpf_map}):
             entries = entries_of(metric, drain=bpf_map.info.map_type in QUEUES)
         if entries is not None:
-            first = Entries(entries.keys[:limit], entries.values[:limit])
+            first = entries if limit is None else entries.part(0, limit)
             shown = SHAPES[bpf_map.info.map_type](metric, first)
             yield Contents(name, bpf_map.info.map_type.name.lower(), shown, len(entries) - len(first))
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from dynmon.bpf import BpfMap
-from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Found, Foundry, LoadedPath, Placement, maps_tagged
 from dynmon.errors import InvalidInputError
 from dynmon.metrics import BoundMetric, ExpositionFormat, expose, families_of, read
 from dynmon.models import CubeType, DataplaneConfig, Direction, LogLevel
@@ -126,7 +126,9 @@ def _built(foundry: Foundry, rehearsal: Rehearsal, log: LogLines) -> Iterator[di
             for tried in paths.values():
                 offers |= maps_tagged(tried.loaded, SHARED)
                 pinned |= tried.pinned
-            built = own.build(config, rehearsal.placement(direction), offers, pinned, verbose=True)
+            built = own.build(
+                config, rehearsal.placement(direction), Found(rehearsal.cube_name, offers, pinned), verbose=True
+            )
             paths[direction] = owned.enter_context(built)
             own.public_maps.check(rehearsal.cube_name, maps_tagged(built.loaded, PUBLIC))
         yield paths

@@ -1,0 +1,239 @@
+"""What an injection builds before anything of the cube changes: paths, their twins, their metrics.
+
+The two paths of a cube depend on each other where they share a map: what one declares, the other finds. So a path that
+is not mentioned is loaded again where a map that it shares becomes another one, or begins or ends to swap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from dynmon.bpf import OpenError
+from dynmon.cubes.events import events_of
+from dynmon.cubes.keeping import Keeping
+from dynmon.dataplane import EXTERN, PUBLIC, Found, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.dataplane.shared_maps import check_shared, offered
+from dynmon.metrics import BoundMetric
+from dynmon.metrics.accounts import Account
+from dynmon.metrics.events import BoundEvents
+from dynmon.metrics.swapping import check_swaps
+from dynmon.models import Direction, PathConfig
+from dynmon.settings import ReadLimits
+
+Paths = dict[Direction, LoadedPath]
+Metric = BoundMetric | BoundEvents
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """New paths, None for those that run nothing from now on, with their metrics; they belong to whoever built them."""
+
+    undo: ExitStack
+    paths: dict[Direction, LoadedPath | None] = field(default_factory=dict)
+    metrics: dict[Direction, list[Metric]] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def release(self) -> None:
+        """Leave the paths to somebody else."""
+        self.undo.pop_all()
+
+    def accounts(self, direction: Direction, limits: ReadLimits) -> list[Account | BoundEvents]:
+        """The metrics of a path, ready to be read."""
+        path = self.paths[direction]
+        if path is None:
+            return []
+        return [
+            each if isinstance(each, BoundEvents) else Account(each, _copies(path, each), limits)
+            for each in self.metrics[direction]
+        ]
+
+
+class Builder:
+    """Builds for one cube; `running` are its paths, which must not switch meanwhile."""
+
+    def __init__(
+        self,
+        cube: str,
+        foundry: Foundry,
+        placement: Callable[[Direction], Placement],
+        running: Mapping[Direction, LoadedPath],
+        undo: ExitStack,
+    ) -> None:
+        """What was built is closed when `undo` is, unless it was released."""
+        self._cube = cube
+        self._foundry = foundry
+        self._placement = placement
+        self._running = running
+        self._build = Build(undo.enter_context(ExitStack()))
+
+    def inject(self, wanted: Mapping[Direction, PathConfig | None]) -> Build:
+        """Build the paths that are `wanted`, and again those of the others that follow from them; None takes one away.
+
+        Raises:
+            InjectionError: The code does not compile or load, or a metric names a map it cannot have.
+        """
+        self._build.paths.update(dict.fromkeys(wanted))
+        self._load({direction: config for direction, config in wanted.items() if config})
+        for direction, path in self._others():
+            if renewed := self._renewed(direction, path):
+                self._rebuild(direction, path, renewed)
+        check_shared(self._after())
+        return self._finished()
+
+    def rebuild(self, directions: Sequence[Direction]) -> Build:
+        """Load the code of some paths again, on the very maps that they have.
+
+        Raises:
+            InjectionError: The kernel refused to load the code once more.
+        """
+        for direction in directions:
+            self._rebuild(direction, self._running[direction], {})
+        return self._finished()
+
+    def _load(self, wanted: Mapping[Direction, PathConfig]) -> None:
+        """Load code, that which declares a map before that which refers to it."""
+        waiting = list(wanted)
+        while waiting:
+            direction = waiting.pop(0)
+            try:
+                self._load_one(direction, wanted[direction])
+            except OpenError as error:
+                if not (error.undefined and waiting):
+                    raise
+                self._load_one(waiting.pop(0), wanted[waiting[0]])
+                self._load_one(direction, wanted[direction])
+
+    def _load_one(self, direction: Direction, config: PathConfig) -> None:
+        keeping = Keeping.of(self._foundry, config, self._placement(direction), self._running.get(direction))
+        # Ingress and egress that pin a map of one name have one map, and it outlives the code.
+        found = Found(self._cube, self._offers(direction), self._pinned(), keeping.descriptors)
+        path = self._foundry.build(config, self._placement(direction), found)
+        self._add(direction, path)
+        if report := keeping.report(path):
+            self._build.kept[direction.path_name] = report
+
+    def _finished(self) -> Build:
+        for direction, path in self._build.paths.items():
+            if path:
+                self._build.metrics[direction] = bind(path)
+        self._check_swaps()
+        swapping = self._swapping()
+        for direction, path in self._others():
+            if swapping[direction] != path.swapping:
+                self._rebuild(direction, path, {})
+                self._build.metrics[direction] = bind(self._after()[direction])
+        self._add_twins(swapping)
+        return self._build
+
+    def _rebuild(self, direction: Direction, path: LoadedPath, renewed: Mapping[str, int]) -> None:
+        self._add(direction, self._foundry.rebuild(path, self._placement(direction), renewed))
+
+    def _add(self, direction: Direction, path: LoadedPath) -> None:
+        self._build.paths[direction] = path
+        self._build.undo.callback(path.close)
+
+    def _after(self) -> Paths:
+        """The paths as they will be."""
+        return {direction: path for direction, path in {**self._running, **self._build.paths}.items() if path}
+
+    def _others(self) -> list[tuple[Direction, LoadedPath]]:
+        """The paths that run on as they are."""
+        return [(way, path) for way, path in self._running.items() if way not in self._build.paths]
+
+    def _offers(self, direction: Direction) -> dict[str, int]:
+        """What the other path has for the code of `direction`; one that is to be built has nothing yet."""
+        return {
+            name: each
+            for way, path in self._after().items()
+            if way is not direction
+            for name, each in offered(path).items()
+        }
+
+    def _pinned(self) -> dict[str, int]:
+        built = [path for path in self._build.paths.values() if path]
+        return {name: each for path in [*self._running.values(), *built] for name, each in path.pinned.items()}
+
+    def _renewed(self, direction: Direction, path: LoadedPath) -> dict[str, int]:
+        """The maps that `path` refers to and that are others now."""
+        referred_to = maps_tagged(path.loaded, EXTERN)
+        return {
+            name: fd
+            for other, built in self._build.paths.items()
+            if built and other is not direction
+            for name, fd in offered(built).items()
+            if name in referred_to and built.maps[name].info.id != path.maps[name].info.id
+        }
+
+    def _check_swaps(self) -> None:
+        after = self._after()
+        for metrics in self._build.metrics.values():
+            for metric in metrics:
+                if isinstance(metric, BoundMetric) and metric.swaps:
+                    check_swaps(metric, _declared(metric, after))
+
+    def _swapping(self) -> dict[Direction, frozenset[str]]:
+        """The maps of each path that swap: those whose metrics ask for it, in whichever path."""
+        after = self._after()
+        bound = {**{way: bind(path) for way, path in self._others()}, **self._build.metrics}
+        numbers = {
+            metric.bpf_map.info.id
+            for metrics in bound.values()
+            for metric in metrics
+            if isinstance(metric, BoundMetric) and metric.swaps
+        }
+        return {
+            way: frozenset(name for name, each in path.maps.items() if each.info.id in numbers)
+            for way, path in after.items()
+        }
+
+    def _add_twins(self, swapping: Mapping[Direction, frozenset[str]]) -> None:
+        """Those that declare shared maps come first: the others take the copies of these from them."""
+        fresh = [(way, path) for way, path in self._build.paths.items() if path and swapping[way]]
+        for way, path in sorted(fresh, key=lambda each: bool(maps_tagged(each[1].loaded, EXTERN))):
+            own = {name: path.maps[name].info.id for name in swapping[way]}
+            known = [*self._running.values(), *(each for other, each in self._after().items() if other is not way)]
+            found = {
+                name: fd
+                for other in known
+                for name, fd in other.idle_descriptors().items()
+                if name in own and other.maps[name].info.id == own[name]
+            }
+            self._foundry.add_twin(path, swapping[way], found)
+
+
+def bind(path: LoadedPath) -> list[Metric]:
+    """The metrics of a path, in the order of its configuration.
+
+    Raises:
+        InjectionError: A metric names a map it cannot have, or cannot have like that.
+    """
+    events = {each.name: each for each in events_of(path)}
+    return [events.get(config.name) or _bound(config, path) for config in path.config.metric_configs]
+
+
+def _bound(config: Any, path: LoadedPath) -> BoundMetric:
+    direction, loaded = path.placement.direction, path.loaded
+    return BoundMetric.bind(config, direction, path.maps, path.btf, loaded.declared)
+
+
+def _declared(metric: BoundMetric, paths: Paths) -> tuple[str, ...]:
+    """The tags of a map where it is declared: what code calls ``extern`` is the other path's, or another cube's."""
+    number = metric.bpf_map.info.id
+    tags = [
+        path.loaded.tags.get(name, ())
+        for path in paths.values()
+        for name, each in path.maps.items()
+        if each.info.id == number
+    ]
+    declared = [each for each in tags if EXTERN not in each]
+    return tuple(tag for each in declared for tag in each) if declared else (PUBLIC,)
+
+
+def _copies(path: LoadedPath, metric: BoundMetric) -> frozenset[int]:
+    """The kernel's numbers of the metric's map and, where it swaps, of its copy."""
+    name = metric.bpf_map.info.name
+    copies = [path.loaded, *([path.idle] if path.idle and name in path.swapping else [])]
+    return frozenset(each.maps[name].info.id for each in copies)

@@ -1,0 +1,94 @@
+"""Which maps of running code go on in the code that takes over, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dynmon.bpf import DeclaredMap
+from dynmon.btf import Btf
+from dynmon.dataplane import EXTERN, Foundry, LoadedPath, Placement
+from dynmon.dataplane.map_layouts import MapLayout
+from dynmon.models import PathConfig
+
+OWN_PREFIX = "dynmon_"
+NOT_BEFORE = "the code that runs does not have it"
+NOT_NOW = "the new code does not declare it"
+NOT_USED = "the new code does not use it"
+NOT_ITS_OWN = "it belongs to other code, which is where it goes on"
+MERGED_OTHERWISE = "its values are merged in another way now"
+MADE_ANEW = "it holds programs, which are new"
+
+
+@dataclass(slots=True)
+class Keeping:
+    """The descriptors of the maps that are kept, by name, and the reasons why others are not."""
+
+    descriptors: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, foundry: Foundry, config: PathConfig, placement: Placement, before: LoadedPath | None) -> Keeping:
+        """Compare the maps of the code in `config` with those of the code that runs.
+
+        Raises:
+            InjectionError: The code does not compile, or is no object that can be opened.
+        """
+        keeping = cls()
+        if not config.keep_maps:
+            return keeping
+        facts = foundry.loader.inspect(foundry.compile(config, placement).object, placement.direction.value)
+        btf = Btf.parse(facts.btf)
+        declared = {each.name: each for each in facts.maps}
+        there = before.descriptors() if before else {}
+        wanted = config.keep_maps if isinstance(config.keep_maps, tuple) else _own([*there, *declared])
+        for name in wanted:
+            reason = _reason_against(name, declared.get(name), btf, before, config)
+            if reason:
+                keeping.reasons[name] = reason
+            else:
+                keeping.descriptors[name] = there[name]
+        return keeping
+
+    def report(self, path: LoadedPath) -> dict[str, Any]:
+        """What became of it in the code that was loaded; {} where nothing was asked."""
+        for name in self.descriptors.keys() - path.maps.keys():
+            self.reasons[name] = NOT_USED
+        kept = [name for name in self.descriptors if name in path.maps]
+        refused = [{"map": name, "reason": reason} for name, reason in self.reasons.items()]
+        return {"kept": kept, "not-kept": refused} if path.config.keep_maps else {}
+
+
+def _own(names: list[str]) -> list[str]:
+    """The maps of the user's code, each once: not the dialect's, and no constants."""
+    return [name for name in dict.fromkeys(names) if not name.startswith((OWN_PREFIX, ".rodata", ".kconfig"))]
+
+
+def _reason_against(
+    name: str, declared: DeclaredMap | None, btf: Btf, before: LoadedPath | None, config: PathConfig
+) -> str:
+    """Why a map cannot be kept, "" where it can."""
+    if before is None or name not in before.maps:
+        return NOT_BEFORE
+    if declared is None:
+        return NOT_NOW
+    if name not in before.descriptors():
+        return MADE_ANEW
+    if any(each == EXTERN or each.startswith("dynmon:pin") for each in declared.tags):
+        return NOT_ITS_OWN
+    info = before.maps[name].info
+    entries = (config.map_sizes or {}).get(name, declared.max_entries)
+    ours = MapLayout.declared(declared, btf, entries)
+    if difference := ours.difference_from(MapLayout.of(before.maps[name], before.btf), entries=True):
+        return difference
+    if declared.flags != info.flags:
+        return f"its flags are {declared.flags:#x}, not {info.flags:#x}"
+    return MERGED_OTHERWISE if _merges(config, name) != _merges(before.config, name) else ""
+
+
+def _merges(config: PathConfig, map_name: str) -> Mapping[str, Any]:
+    """How the metrics of a map merge its values: what was drained before was merged like that."""
+    return {
+        each.variable or "": each.merge for each in config.metric_configs if each.map_name == map_name and each.merge
+    }

@@ -1,0 +1,270 @@
+"""Reads of one cube: each packet is in one read, and nobody's read takes anything from another's.
+
+A map that swaps is read by a switch: the other copy of the program takes over, with maps of its own, and when the last
+packet that met the first copy has passed, its maps stand still. They are drained into the ledgers of their metrics, and
+are empty for their next turn. Paths that share a map that swaps switch together; a read of several metrics is one
+switch, with one timestamp.
+
+What fails on the way loses nothing: a map that was not drained is drained before the next switch, and what is in the
+ledgers stays there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from dynmon.bpf import BpfMap
+from dynmon.cubes.errors import MetricNotFound, TokenForgotten
+from dynmon.cubes.tokens import Name, Tokens
+from dynmon.dataplane import Dataplane, LoadedPath
+from dynmon.errors import InvalidInputError, KernelError
+from dynmon.metrics import BoundMetric, Page, Reading
+from dynmon.metrics.accounts import Account
+from dynmon.metrics.events import BoundEvents
+from dynmon.metrics.extraction import Entries, pop, take
+from dynmon.metrics.ledger import Ledger
+from dynmon.metrics.readings import NOT_DRAINED, QUEUES, now
+from dynmon.models import Direction
+from dynmon.settings import ReadLimits
+
+Item = Account | BoundEvents
+BEGINNING = ""
+VALUES_AT_ONCE = 4096
+NO_WINDOWS = "a {kind} gives each value once; read it without since"
+
+
+class SinceWithPages(InvalidInputError):
+    """A window comes as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__("since and limit cannot be combined: a window is read as a whole; give one of them")
+
+
+class Reads:
+    """The metrics of a cube and everything that reading them takes.
+
+    `lock` is held while maps are read or drained, and by whoever takes maps away; it comes before the lock on chains
+    and before `state`, which guards the moment of a switch against attaching and detaching.
+    """
+
+    def __init__(
+        self,
+        cube: str,
+        dataplane: Dataplane,
+        state: AbstractContextManager[bool],
+        wait: Callable[[], None],
+        limits: ReadLimits,
+    ) -> None:
+        """`wait` returns when all programs have ended that were running."""
+        self.lock = threading.RLock()
+        self.limits = limits
+        self._cube = cube
+        self._dataplane = dataplane
+        self._state = state
+        self._wait = wait
+        self._items: dict[Direction, list[Item]] = {direction: [] for direction in Direction}
+        self._unsettled: set[Direction] = set()
+        self._tokens = Tokens(cube)
+
+    def items(self, direction: Direction) -> list[Item]:
+        """The metrics of a path, in the order of its configuration."""
+        return self._items[direction]
+
+    def replace(self, items: Mapping[Direction, Sequence[Item]]) -> None:
+        """Have other metrics in some directions; those of maps that go on know what was known of them."""
+        before = list(self._accounts())
+        for direction, fresh in items.items():
+            for account in fresh:
+                known = [each for each in before if isinstance(account, Account) and account.is_heir_of(each)]
+                if isinstance(account, Account) and known:
+                    account.succeed(next((each for each in known if each.name == account.name), known[0]))
+            self._items[direction] = list(fresh)
+
+    def read(
+        self, directions: Sequence[Direction], *, drain: bool, since: str | None = None
+    ) -> dict[Direction, list[Reading]]:
+        """Read every metric of some paths, at one moment; what cannot be read says why.
+
+        Raises:
+            TokenForgotten: `since` is not known any more.
+            DynmonError: The switch failed; nothing is lost.
+        """
+        with self.lock:
+            items = [each for direction in directions for each in self._items[direction]]
+            timestamp = self._moment(items, switches=drain or since is not None, whoever_asks=since is not None)
+            if since is None:
+                readings = [self._explained(each, timestamp, drain=drain) for each in items]
+            else:
+                readings = self._windows(items, timestamp, since)
+        return {
+            direction: [reading for reading in readings if reading.metric.direction is direction]
+            for direction in directions
+        }
+
+    def read_metric(
+        self, direction: Direction, name: str, *, drain: bool, since: str | None = None, page: Page | None = None
+    ) -> Reading:
+        """Read one metric.
+
+        Raises:
+            MetricNotFound: The path has no metric called `name`.
+            TokenForgotten: `since` is not known any more.
+            SinceWithPages, InvalidCursor, TooMuchToRead: What is asked for cannot be had.
+            KernelError: The kernel refused; nothing is lost.
+        """
+        if since is not None and page:
+            raise SinceWithPages
+        with self.lock:
+            item = self._find(direction, name)
+            is_behind_first = page is not None and page.cursor is not None
+            switches = (drain and not is_behind_first) or since is not None
+            timestamp = self._moment([item], switches=switches, whoever_asks=since is not None)
+            if since is not None:
+                return self._windows([item], timestamp, since)[0]
+            return self._reading(item, timestamp, drain=drain, page=page)
+
+    def exporter(self, *, pops: bool) -> Callable[[BoundMetric], tuple[BoundMetric, Entries | None]]:
+        """What scrapes get of each metric, all from one switch; to be used with the lock held.
+
+        Raises:
+            DynmonError: The switch failed; nothing is lost.
+        """
+        accounts = {id(each.metric): each for each in self._accounts()}
+        self._moment([each for each in accounts.values() if each.is_exported_by_switch], switches=True)
+
+        def entries(metric: BoundMetric) -> tuple[BoundMetric, Entries | None]:
+            account = accounts[id(metric)]
+            return account.export(self._live(account), pops=pops)
+
+        return entries
+
+    def metrics(self) -> list[BoundMetric]:
+        """The metrics of both paths that have values."""
+        return [each.metric for each in self._accounts()]
+
+    def clear(self) -> None:
+        """Forget everything: the maps go."""
+        self._items = {direction: [] for direction in Direction}
+        self._tokens.clear()
+
+    def _accounts(self) -> Iterator[Account]:
+        return (each for direction in Direction for each in self._items[direction] if isinstance(each, Account))
+
+    def _find(self, direction: Direction, name: str) -> Item:
+        found = next((each for each in self._items[direction] if each.name == name), None)
+        if found is None:
+            raise MetricNotFound(self._cube, direction, name, [each.name for each in self._items[direction]])
+        return found
+
+    def _live(self, account: Account) -> BpfMap:
+        metric = account.metric
+        return self._dataplane.paths[metric.direction].maps[metric.bpf_map.info.name]
+
+    def _explained(self, item: Item, timestamp: int, *, drain: bool) -> Reading:
+        if isinstance(item, BoundEvents):
+            return item.reading()
+        try:
+            return self._reading(item, timestamp, drain=drain)
+        except (KernelError, InvalidInputError) as error:
+            return Reading(item.name, timestamp, item.metric, None, f"its map could not be read: {error}")
+
+    def _reading(self, item: Item, timestamp: int, *, drain: bool, page: Page | None = None) -> Reading:
+        if isinstance(item, BoundEvents):
+            return item.reading()
+        live = self._live(item)
+        if drain:
+            metric, entries, cursor = item.take(live, page)
+            return Reading(item.name, timestamp, metric, entries, cursor=cursor)
+        metric, seen = item.look(live)
+        note = "" if seen is not None else NOT_DRAINED.format(kind=live.info.map_type.name.lower())
+        return Reading(item.name, timestamp, metric, seen, note)
+
+    def _windows(self, items: Sequence[Item], timestamp: int, since: str) -> list[Reading]:
+        """The windows of several metrics, and one token for all of them."""
+        marks = self._tokens.look_up(since).marks if since != BEGINNING else {}
+        windows = [self._window(each, timestamp, marks if since != BEGINNING else None) for each in items]
+        now_seen = {
+            (each.metric.direction, each.name): (each.ledger, each.ledger.mark())
+            for each in items
+            if isinstance(each, Account) and each.ledger
+        }
+        token = self._tokens.issue(now_seen, since or None)
+        return [replace(each, since=token) for each in windows]
+
+    def _window(self, item: Item, timestamp: int, marks: Mapping[Name, tuple[Ledger, int]] | None) -> Reading:
+        if isinstance(item, BoundEvents):
+            return item.reading()
+        if item.is_queue:
+            return Reading(item.name, timestamp, item.metric, None, NO_WINDOWS.format(kind=item.kind))
+        if marks is None:
+            metric, entries = item.since(self._live(item), None)
+            return Reading(item.name, timestamp, metric, entries)
+        ledger, mark = marks.get((item.metric.direction, item.name), (None, None))
+        if ledger is None or ledger is not item.ledger:
+            raise TokenForgotten(self._cube, f"of {item.name!r}")
+        metric, entries = item.since(self._live(item), mark)
+        return Reading(item.name, timestamp, metric, entries)
+
+    def _moment(self, items: Iterable[Item], *, switches: bool, whoever_asks: bool = False) -> int:
+        """Switch the paths of those metrics that read so; the time of it.
+
+        With `whoever_asks`, also where it is another metric of the same map that does.
+        """
+        directions = {
+            each.metric.direction
+            for each in items
+            if switches and isinstance(each, Account) and self._swaps(each) and (whoever_asks or each.metric.swaps)
+        }
+        return self._switch(self._coupled(directions)) if directions else now()
+
+    def _swaps(self, account: Account) -> bool:
+        metric = account.metric
+        return metric.bpf_map.info.name in self._dataplane.paths[metric.direction].swapping
+
+    def _coupled(self, directions: set[Direction]) -> list[Direction]:
+        """The paths that switch together with `directions`."""
+        paths = self._dataplane.paths
+        swapping = [{path.maps[name].info.id for name in path.swapping} for path in paths.values()]
+        is_common = len(swapping) > 1 and bool(set.intersection(*swapping))
+        return list(paths) if is_common else sorted(directions)
+
+    def _switch(self, directions: Sequence[Direction]) -> int:
+        """Let the other copies run, and take over what the ones before have counted.
+
+        Raises:
+            DynmonError: The kernel refused. What some packets counted already is kept for the next time.
+        """
+        paths = [self._dataplane.paths[direction] for direction in directions]
+        if self._unsettled.intersection(directions):  # a switch before this one did not come to its end
+            self._settle(paths)
+        self._unsettled.update(directions)
+        with self._state:
+            self._dataplane.switch(directions)
+            timestamp = now()
+        self._settle(paths)
+        self._unsettled.difference_update(directions)
+        return timestamp
+
+    def _settle(self, paths: Iterable[LoadedPath]) -> None:
+        """Wait until nobody writes to the idle copies, and drain them."""
+        self._wait()
+        for path in paths:
+            if path.idle:
+                for name in path.swapping:
+                    self._drain(path.idle.maps[name])
+
+    def _drain(self, idle: BpfMap) -> None:
+        accounts = [each for each in self._accounts() if idle.info.id in each.map_ids]
+
+        def keep(entries: Entries) -> None:
+            for each in accounts:
+                each.keep(entries)
+
+        if idle.info.map_type not in QUEUES:
+            take(idle, keep)
+            return
+        while len(values := pop(idle, VALUES_AT_ONCE)):
+            keep(values)

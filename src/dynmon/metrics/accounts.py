@@ -1,0 +1,249 @@
+"""What is known of one metric between two looks at its map: what was drained, and who has seen how much of it.
+
+A map that swaps is drained at every switch, whoever asked for it. So that nobody loses by it, what was drained is kept
+here until all have seen it: the JSON reader of an emptying metric has a window of its own, each token has one, and the
+totals of counters go on for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynmon.bpf import BpfMap, MapType
+from dynmon.metrics.binding import BoundMetric
+from dynmon.metrics.extraction import Entries, extract, page, pop
+from dynmon.metrics.ledger import Ledger
+from dynmon.metrics.nested import read_nested
+from dynmon.metrics.paging import Page, decode_cursor, encode_cursor, first, rows_of
+from dynmon.metrics.readings import QUEUES, own_part
+from dynmon.metrics.value_types import ARRAYS, TypedPlan
+from dynmon.models import MetricType
+from dynmon.settings import ReadLimits
+
+NO_MARK = -1
+REST = "rest"  # the cursor of values without keys: whatever has not been given yet
+
+
+class Account:
+    """A metric and its ledger. Not for several threads at once: the cube's reads come one after the other."""
+
+    def __init__(self, metric: BoundMetric, map_ids: frozenset[int], limits: ReadLimits) -> None:
+        """`map_ids` are the kernel's numbers of the metric's map: two where it swaps, for this metric or another."""
+        self.metric = metric
+        self.map_ids = map_ids
+        self._limits = limits
+        self.is_queue = metric.bpf_map.info.map_type in QUEUES
+        self._drained = (
+            self._ledger(keeps_total=_needs_total(metric)) if len(map_ids) > 1 and not self.is_queue else None
+        )
+        self._observed: Ledger | None = None
+        self._shown = self._drained.mark() if self._drained else NO_MARK
+        # What was taken out for the JSON reader, who has not had it yet: of a queue, or behind the end of a page.
+        self._waiting: Entries | None = None
+
+    @property
+    def name(self) -> str:
+        """What the metric is read by."""
+        return self.metric.config.name
+
+    def is_heir_of(self, other: Account) -> bool:
+        """Whether it is about the same map, or the same variable in there."""
+        return bool(self.map_ids & other.map_ids) and self.metric.config.variable == other.metric.config.variable
+
+    def succeed(self, other: Account) -> None:
+        """Go on with what `other` knows."""
+        if other._drained:
+            self._drained, self._shown = other._drained, other._shown
+        self._observed, self._waiting = other._observed, other._waiting
+
+    def keep(self, entries: Entries) -> None:
+        """Take over `entries`, just as they came out of the metric's map."""
+        if self.is_queue:
+            older = self._waiting if self._waiting is not None else entries.part(0, 0)
+            is_stack = self.metric.bpf_map.info.map_type is MapType.STACK  # what was pushed last comes first
+            self._waiting = joined(entries, older) if is_stack else joined(older, entries)
+        elif self._drained:
+            self._drained.add(own_part(self.metric, entries))
+
+    def look(self, live: BpfMap) -> tuple[BoundMetric, Entries | None]:
+        """What an emptying JSON read would give, or what has been counted so far; nothing changes.
+
+        The entries are None for a queue or stack. They are decoded with the metric that comes with them.
+        """
+        if self.is_queue:
+            return self.metric, None
+        if self._drained is None:
+            return self.metric, self._live(live)
+        base = self._drained.window(self._shown) if self._is_emptied else self._drained.total()
+        if self._is_emptied and self._waiting is not None:
+            base = self._drained.combined(self._waiting, base)
+        return self._wide(self._drained), self._drained.with_live(base, self._live(live))
+
+    def take(self, live: BpfMap, wanted: Page | None) -> tuple[BoundMetric, Entries, str | None]:
+        """The value for the JSON reader, after a switch where the metric swaps; and where the next page begins."""
+        if self.is_queue:
+            if not (wanted and wanted.cursor):
+                self._pop(live, self.metric.bpf_map.info.max_entries)
+            return self.metric, *self._served_values(live, wanted)
+        if self._drained is None:
+            if wanted:
+                return self.metric, *self._page(live, wanted)
+            return self.metric, self._live(live), None
+        wide = self._wide(self._drained)
+        if self._is_emptied:
+            return wide, *self._served(self._unseen(self._drained, wanted), wanted)
+        if self.metric.swaps:
+            return wide, *first(self._drained.total(), wanted)
+        return wide, *first(self._drained.with_live(self._drained.total(), self._live(live)), wanted)
+
+    def export(self, live: BpfMap, *, pops: bool) -> tuple[BoundMetric, Entries | None]:
+        """What a scrape gets: of counters everything since the code runs, of gauges what a look shows.
+
+        With `pops` a queue or stack is taken over from the kernel; the JSON reader still gets it.
+        """
+        if self.is_queue:
+            if pops:
+                waiting = len(self._waiting) if self._waiting is not None else 0
+                self._pop(live, self.metric.bpf_map.info.max_entries - waiting)
+            return self.metric, (self._waiting if self._waiting is not None else nothing(live)) if pops else None
+        metadata = self.metric.config.open_metrics_metadata
+        is_gauge = metadata is not None and metadata.type is MetricType.GAUGE
+        if self._drained is None or (is_gauge and self._is_emptied):
+            return self.look(live)
+        if self.metric.config.extraction_options.swap_on_read:
+            return self._wide(self._drained), self._drained.total()
+        return self._wide(self._drained), self._drained.with_live(self._drained.total(), self._live(live))
+
+    def since(self, live: BpfMap, mark: int | None) -> tuple[BoundMetric, Entries]:
+        """What happened since `mark`, after a switch where the map swaps; None is the beginning.
+
+        Not for queues and stacks.
+        """
+        if self._drained is None:
+            return self._difference(self._observed or self._ledger(keeps_total=False), live, mark)
+        if mark is not None:
+            entries = self._drained.window(mark)
+        elif self._drained.keeps_total:
+            entries = self._drained.total()
+        else:
+            entries = self._drained.window(self._shown)
+        return self._wide(self._drained), entries
+
+    def _difference(self, observed: Ledger, live: BpfMap, mark: int | None) -> tuple[BoundMetric, Entries]:
+        """Of a map that nobody drains: what has changed, from one look to another."""
+        self._observed = observed
+        entries = self._live(live)
+        observed.observe(entries)
+        if mark is not None:
+            return self._wide(observed), observed.window(mark)
+        here = observed.mark()
+        whole = observed.with_live(observed.window(here), entries)
+        observed.release(here)
+        return self._wide(observed), whole
+
+    @property
+    def kind(self) -> str:
+        """The kernel's word for the type of its map."""
+        return self.metric.bpf_map.info.map_type.name.lower()
+
+    @property
+    def is_exported_by_switch(self) -> bool:
+        """Whether a scrape of it is one moment."""
+        config = self.metric.config
+        return config.open_metrics_metadata is not None and config.extraction_options.swap_on_read
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where the marks of tokens are."""
+        return self._drained or self._observed
+
+    @property
+    def _is_emptied(self) -> bool:
+        return self.metric.config.extraction_options.empty_on_read
+
+    def _ledger(self, *, keeps_total: bool) -> Ledger:
+        info = self.metric.bpf_map.info
+        return Ledger(
+            self.metric.widened,
+            map_type=info.map_type,
+            key_size=info.key_size,
+            max_entries=info.max_entries,
+            keeps_total=keeps_total,
+            max_bytes=self._limits.kept_bytes,
+        )
+
+    def _wide(self, ledger: Ledger) -> BoundMetric:
+        return replace(self.metric, value_type=TypedPlan(ledger.widened.plan, self.metric.value_type.type_name))
+
+    def _live(self, live: BpfMap) -> Entries:
+        if self.metric.inner is not None:
+            return read_nested(self.metric, self._limits.read_bytes)
+        return own_part(self.metric, extract(live, self._limits.read_bytes))
+
+    def _page(self, live: BpfMap, wanted: Page) -> tuple[Entries, str | None]:
+        if self.metric.inner is not None:
+            return first(self._live(live), wanted)
+        entries, behind = page(live, wanted.limit, decode_cursor(wanted.cursor))
+        return own_part(self.metric, entries), encode_cursor(behind)
+
+    def _unseen(self, ledger: Ledger, wanted: Page | None) -> Entries:
+        """What is there for the JSON reader; further pages are of the moment of the first."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and wanted and wanted.cursor is not None:
+            return waiting
+        window = ledger.window(self._shown)
+        before, self._shown = self._shown, ledger.mark()
+        ledger.release(before)
+        return window if waiting is None else ledger.combined(waiting, window)
+
+    def _served(self, entries: Entries, wanted: Page | None) -> tuple[Entries, str | None]:
+        """As many entries as are wanted; the others wait."""
+        if wanted is None:
+            return entries, None
+        rows, cursor = rows_of(entries, wanted)
+        if cursor is not None:
+            self._waiting = without(entries, rows, is_array=self.metric.bpf_map.info.map_type in ARRAYS)
+        return entries.rows(rows), cursor
+
+    def _served_values(self, live: BpfMap, wanted: Page | None) -> tuple[Entries, str | None]:
+        """The first values that wait; the others wait on."""
+        waiting = self._waiting if self._waiting is not None else nothing(live)
+        end = min(wanted.limit, len(waiting)) if wanted else len(waiting)
+        rest = waiting.part(end, len(waiting))
+        self._waiting = rest if len(rest) else None
+        return waiting.part(0, end), REST if len(rest) else None
+
+    def _pop(self, live: BpfMap, limit: int) -> None:
+        if limit > 0:
+            self.keep(pop(live, limit))
+
+
+def nothing(bpf_map: BpfMap) -> Entries:
+    """No entries, in the form of those that the map has."""
+    info = bpf_map.info
+    return Entries(np.empty((0, info.key_size), np.uint8), np.empty((0, info.value_size), np.uint8))
+
+
+def joined(older: Entries, newer: Entries) -> Entries:
+    """Values without keys, in the order in which they were taken."""
+    return Entries(np.concatenate([older.keys, newer.keys]), np.concatenate([older.values, newer.values]))
+
+
+def without(entries: Entries, rows: NDArray[np.intp], *, is_array: bool) -> Entries:
+    """What is left when some rows have gone: of an array, which has all its indexes always, they are zero."""
+    if is_array:
+        values = entries.values.copy()
+        values[rows] = 0
+        return Entries(entries.keys, values)
+    stays = np.ones(len(entries), np.bool_)
+    stays[rows] = False
+    return entries.rows(np.flatnonzero(stays))
+
+
+def _needs_total(metric: BoundMetric) -> bool:
+    """Whether somebody may ask for everything since the beginning; otherwise what was seen is forgotten."""
+    config = metric.config
+    return config.open_metrics_metadata is not None or not config.extraction_options.empty_on_read
