@@ -11,7 +11,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -64,8 +64,10 @@ class Server(uvicorn.Server):
     uvicorn wakes up ten times a second to see whether it should exit and what time it is; here a signal wakes it.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        """`end_streams` ends the answers that would go on for ever: the server waits for all answers."""
         super().__init__(config)
+        self._end_streams = end_streams
         self._exit_wanted = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -83,6 +85,11 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         if not self.should_exit:
             await self._exit_wanted.wait()
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Let answers under way end, then close."""
+        self._end_streams()
+        await super().shutdown(sockets)  # type: ignore[arg-type]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal asks for the end; the second one does not wait for requests under way."""
@@ -188,7 +195,8 @@ def run(settings: Settings) -> int:
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits)
         remove_leftovers(settings.pins_dir)
         registry = parts.enter_context(CubeRegistry(foundry, log, settings.pins_dir))
-        server = Server(server_config(create_app(registry, settings), settings))
+        app = create_app(registry, settings)
+        server = Server(server_config(app, settings), app.state.listeners.end)
         with shutdown_signals(server):
             server.run(sockets=[listening])
         return 0 if server.started else EXIT_FAILED

@@ -14,6 +14,7 @@ from dynmon.api.changes import Changes
 from dynmon.api.cube_routes import add_cube_routes, add_dry_run
 from dynmon.api.daemon_routes import DaemonRoutes
 from dynmon.api.effects import Live, Tried
+from dynmon.api.events import Listeners, add_events
 from dynmon.api.exposition import daemon_exposition, exposition_format, exposition_response
 from dynmon.api.limits import BodyLimitMiddleware
 from dynmon.api.metrics import Telemetry, TelemetryMiddleware
@@ -40,8 +41,10 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     changes = Changes(registry, Live(registry, telemetry))
     trials = Changes(registry, Tried(registry))
     writer = Writer()
+    app.state.listeners = listeners = Listeners()
     _add_health(operations)
     _add_exposition(operations, registry, telemetry)
+    add_events(operations, registry, listeners)
     add_cube_routes(operations, registry, changes, trials, writer)
     add_dry_run(operations, registry, writer, settings.request_limits)
     DaemonRoutes(operations, registry, changes, writer).add()
