@@ -29,6 +29,8 @@ OBJ_GET_INFO_BY_FD: Final = 15
 MAP_LOOKUP_AND_DELETE_ELEM: Final = 21
 MAP_LOOKUP_BATCH: Final = 24
 MAP_LOOKUP_AND_DELETE_BATCH: Final = 25
+MAP_UPDATE_BATCH: Final = 26
+MAP_DELETE_BATCH: Final = 27
 LINK_CREATE: Final = 28
 LINK_UPDATE: Final = 29
 LINK_DETACH: Final = 34
@@ -150,6 +152,22 @@ def map_batch(
             raise
         return batch.count, None
     return batch.count, ahead.raw
+
+
+def map_change_batch(command: int, map_fd: int, keys: int, values: int, count: int) -> int:
+    """Update or delete entries with the keys (and values) in the memory there; gives the number done before one failed.
+
+    Raises:
+        OSError: The first one failed.
+    """
+    batch = _MapBatch(0, 0, keys, values, count, map_fd, 0, 0)
+    try:
+        bpf(command, batch)
+    except OSError:
+        # What is refused as a whole may leave the count as it was given; what failed on the way never has them all.
+        if batch.count in (0, count):
+            raise
+    return int(batch.count)
 
 
 class _ProgramLoad(ctypes.Structure):

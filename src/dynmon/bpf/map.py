@@ -169,6 +169,34 @@ class BpfMap(FdOwner):
                 raise self._no_batch() from error
             raise KernelError(f"read map {self.info.name!r}", error) from error
 
+    def update_batch(self, keys: Rows, values: Rows) -> int:
+        """Insert or replace entries; gives how many were, from the first on: fewer than asked when one was refused.
+
+        Raises:
+            UnsupportedError: The kernel has no batch operations for this map.
+        """
+        self._check_rows(values, self.value_stride)
+        return self._change_batch(_syscall.MAP_UPDATE_BATCH, keys, values.ctypes.data)
+
+    def delete_batch(self, keys: Rows) -> int:
+        """Remove entries; gives how many were removed, from the first on: fewer than asked when one was not there.
+
+        Raises:
+            UnsupportedError: The kernel has no batch operations for this map.
+        """
+        return self._change_batch(_syscall.MAP_DELETE_BATCH, keys, 0)
+
+    def _change_batch(self, command: int, keys: Rows, values: int) -> int:
+        self._check_rows(keys, self.info.key_size)
+        if not kernel_features().has_batch:
+            raise self._no_batch()
+        try:
+            return _syscall.map_change_batch(command, self.fd, keys.ctypes.data, values, len(keys))
+        except OSError as error:
+            if error.errno in NO_BATCH:
+                raise self._no_batch() from error
+            raise KernelError(f"change map {self.info.name!r}", error) from error
+
     def __repr__(self) -> str:
         return f"<BpfMap {self.info.name} {self.info.map_type.name} id {self.info.id}>"
 
@@ -189,7 +217,7 @@ class BpfMap(FdOwner):
 
     def _no_batch(self) -> UnsupportedError:
         kind = self.info.map_type.name.lower()
-        return UnsupportedError(f"read map {self.info.name!r}: no batch operations for {kind} in this kernel")
+        return UnsupportedError(f"access map {self.info.name!r}: no batch operations for {kind} in this kernel")
 
     def _check_size(self, what: str, content: bytes, size: int) -> None:
         """The kernel reads as many bytes as the map has, not as many as we give."""

@@ -1,31 +1,62 @@
-"""Map → rows of bytes: everything a map holds at one look, and, if asked, nothing left in it afterwards.
+"""Map → rows of bytes: a look at everything in it, at a page of it, or everything taken out of it.
 
-A map changes while it is read: entries come, go, and are evicted. What stays throughout is read once; what comes or
-goes meanwhile may be missed; nothing is reported twice, no read fails because of it, and none goes on for ever.
+A map changes while it is looked at: entries come, go, and are evicted. What stays throughout is read once; what comes
+or goes meanwhile may be missed; nothing is reported twice, no read fails because of it, and none goes on for ever.
 
-Batch calls are used where the kernel has them. For hashes they walk bucket by bucket under the bucket's lock, so
-deleting by batch takes each entry in the same step that reads it. Elsewhere (LPM tries, old kernels) an entry is
-read and then deleted, and what a program counts between the two calls is lost. Arrays cannot be taken at
-all: each entry that is not zero is read again right before it is zeroed, which leaves a gap of one system call
-for each such entry instead of one of the whole read.
+Only a map that no program writes to any more can be taken empty without losing a count. Then every part of it is read,
+cleared, and handed over before the next one is begun: a failure half-way leaves in the map just what was not handed
+over. Hashes do it in one step for each bucket; arrays are zeroed and tries deleted row by row, by batch calls that tell
+how far they came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dynmon.bpf import BatchTooSmall, BpfMap, MapType
 from dynmon.btf import Rows
-from dynmon.errors import UnsupportedError
+from dynmon.errors import InvalidInputError, KernelError, UnsupportedError
+from dynmon.metrics.scanning import (
+    SPARE_STEPS,
+    STEPS_PER_ENTRY,
+    Part,
+    batch_rows,
+    by_batch,
+    byte_rows,
+    first_parts,
+    read_array,
+    read_batch,
+    read_hash,
+    read_queue,
+    read_trie,
+    rows_of,
+)
+from dynmon.metrics.words import touched
 
-BATCH_BYTES = 4 << 20
-MIN_BATCH_ROWS = 256
 CPU_SLOT_ALIGNMENT = 8
-STEPS_PER_ENTRY = 4  # of an iteration that is thrown back to the start by deletions
-SPARE_STEPS = 64
+BATCH_CURSOR_BYTES = 4  # the number of a bucket or the last index
+ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
+
+
+class TooMuchToRead(InvalidInputError):
+    """A map holds more than one read may take."""
+
+    def __init__(self, name: str, read_bytes: int, max_bytes: int) -> None:
+        super().__init__(
+            f"read map {name!r}: {read_bytes} bytes are not all of it, and one read may take {max_bytes}; "
+            "ask for some entries at a time with ?limit="
+        )
+        self.name = name
+        self.read_bytes = read_bytes
+        self.max_bytes = max_bytes
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"map": self.name, "read-bytes": self.read_bytes, "max-bytes": self.max_bytes, "hint": "use ?limit="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,61 +76,99 @@ class Entries:
         """Some of the entries."""
         return Entries(self.keys[start:stop], self.values[start:stop])
 
+    def rows(self, rows: NDArray[np.intp]) -> Entries:
+        """The entries in these rows, in their order."""
+        return Entries(self.keys.take(rows, axis=0), self.values.take(rows, axis=0))
 
-def extract(bpf_map: BpfMap, *, drain: bool) -> Entries:
-    """Read the whole map; with `drain` it is empty (arrays: zero) afterwards.
 
-    Queues and stacks can only be read by emptying them: without `drain` they must not be asked.
+def extract(bpf_map: BpfMap, max_bytes: int | None = None) -> Entries:
+    """Look at the whole map, which stays as it is; not for queues and stacks.
 
     Raises:
+        TooMuchToRead: There is more in it than `max_bytes`.
         KernelError: The kernel refused a read.
     """
-    info = bpf_map.info
-    keys, values = READERS[info.map_type](bpf_map, drain)
-    if info.map_type.is_per_cpu:
-        slot = -(-info.value_size // CPU_SLOT_ALIGNMENT) * CPU_SLOT_ALIGNMENT
-        slots = values.reshape(len(values), bpf_map.value_stride // slot, slot)
-        return Entries(keys, slots[:, :, : info.value_size])
-    return Entries(keys, values)
+    parts = [(_no_rows(bpf_map.info.key_size), _no_rows(bpf_map.value_stride))]
+    read_bytes = 0
+    for keys, values in READERS[bpf_map.info.map_type](bpf_map):
+        read_bytes += keys.nbytes + values.nbytes
+        if max_bytes is not None and read_bytes > max_bytes:
+            raise TooMuchToRead(bpf_map.info.name, read_bytes, max_bytes)
+        parts.append((keys, values))
+    return _joined(bpf_map, parts)
 
 
-def read_array(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
-    """All entries in the order of their index."""
+def take(bpf_map: BpfMap, keep: Callable[[Entries], None]) -> None:
+    """Take everything out of a map that no program writes to, and hand it to `keep` part by part.
+
+    Afterwards a hash or trie is empty and an array is zero; of an array only entries that are not zero are handed over.
+    When it fails, what was handed over is not in the map any more, and what was not still is: it can be called again.
+    Not for queues and stacks.
+
+    Raises:
+        KernelError: The kernel refused a step.
+    """
+    match bpf_map.info.map_type:
+        case MapType.ARRAY | MapType.PERCPU_ARRAY:
+            _take_by_clearing(bpf_map, _touched_parts(bpf_map), _zero, keep)
+        case MapType.LPM_TRIE:
+            _take_by_clearing(bpf_map, first_parts(bpf_map), _delete, keep)
+        case _:
+            _take_hash(bpf_map, keep)
+
+
+def page(bpf_map: BpfMap, limit: int, cursor: bytes | None) -> tuple[Entries, bytes | None]:
+    """About `limit` entries from `cursor` on, and the cursor of the next page, None at the end; nothing changes.
+
+    A page of a hash is made of whole buckets: it may have fewer entries, none at the very end, and more where one
+    bucket has more. Entries that stay are on one page; those that come meanwhile may be on none. A page of a trie
+    begins behind the last key of the one before it: when that key is gone, the kernel knows no place behind it and
+    begins again with the first.
+
+    Raises:
+        ValueError: No page of this map gave this cursor.
+        KernelError: The kernel refused a read.
+    """
+    read = _page_by_key if bpf_map.info.map_type is MapType.LPM_TRIE else _page_by_batch
     try:
-        keys, values = _by_batch(bpf_map, delete=False)
+        parts, following = read(bpf_map, limit, cursor)
     except UnsupportedError:
-        keys, values = _by_index(bpf_map)
-    if drain:
-        _zero(bpf_map, keys, values)
-    return keys, values
+        slow = _page_by_index if bpf_map.info.map_type in ARRAYS else _page_by_key
+        parts, following = slow(bpf_map, limit, cursor)
+    return _joined(bpf_map, [(_no_rows(bpf_map.info.key_size), _no_rows(bpf_map.value_stride)), *parts]), following
 
 
-def read_hash(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
-    """All entries in the kernel's order."""
-    try:
-        return _by_batch(bpf_map, delete=drain)
-    except UnsupportedError:
-        return _by_key(bpf_map, drain)
+def pop(bpf_map: BpfMap, limit: int) -> Entries:
+    """Take up to `limit` values from a queue, oldest first, or stack, newest first.
 
-
-def read_trie(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
-    """All entries, key by key: a trie's batch starts again where an entry went, and repeats itself."""
-    return _by_key(bpf_map, drain)
-
-
-def drain_queue(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
-    """What pop gives, oldest first for a queue, newest first for a stack; never more than fitted in at once."""
-    assert drain, "reading a queue or stack empties it"
+    Raises:
+        KernelError: The kernel refused the first of them; where it refuses a later one, those before it are given.
+    """
     popped: list[bytes] = []
-    for _ in range(bpf_map.info.max_entries):
-        value = bpf_map.pop()
+    for _ in range(limit):
+        try:
+            value = bpf_map.pop()
+        except KernelError:
+            if popped:
+                break
+            raise
         if value is None:
             break
         popped.append(value)
-    return np.empty((len(popped), 0), np.uint8), _rows(popped, bpf_map.info.value_size)
+    return Entries(_no_keys(len(popped)), byte_rows(popped, bpf_map.info.value_size))
 
 
-Reader = Callable[[BpfMap, bool], tuple[Rows, Rows]]
+def entries_of(bpf_map: BpfMap, keys: Rows, values: Rows) -> Entries:
+    """Rows as the kernel gives them, with the slots of a per-CPU map apart."""
+    info = bpf_map.info
+    if not info.map_type.is_per_cpu:
+        return Entries(keys, values)
+    slot = -(-info.value_size // CPU_SLOT_ALIGNMENT) * CPU_SLOT_ALIGNMENT
+    slots = values.reshape(len(values), bpf_map.value_stride // slot, slot)
+    return Entries(keys, slots[:, :, : info.value_size])
+
+
+Reader = Callable[[BpfMap], Iterator[Part]]
 READERS: dict[MapType, Reader] = {
     MapType.ARRAY: read_array,
     MapType.PERCPU_ARRAY: read_array,
@@ -108,66 +177,129 @@ READERS: dict[MapType, Reader] = {
     MapType.LRU_HASH: read_hash,
     MapType.LRU_PERCPU_HASH: read_hash,
     MapType.LPM_TRIE: read_trie,
-    MapType.QUEUE: drain_queue,
-    MapType.STACK: drain_queue,
+    MapType.QUEUE: read_queue,
+    MapType.STACK: read_queue,
 }
 
 
-def _by_batch(bpf_map: BpfMap, *, delete: bool) -> tuple[Rows, Rows]:
-    info, stride = bpf_map.info, bpf_map.value_stride
-    rows = min(info.max_entries, max(MIN_BATCH_ROWS, BATCH_BYTES // (info.key_size + stride)))
-    keys = [np.empty((0, info.key_size), np.uint8)]
-    values = [np.empty((0, stride), np.uint8)]
-    cursor: bytes | None = None
-    # Each call moves the cursor on or doubles the rows, and there are no more buckets than twice the entries.
-    for _ in range(2 * info.max_entries + SPARE_STEPS):
-        some_keys = np.empty((rows, info.key_size), np.uint8)
-        some_values = np.empty((rows, stride), np.uint8)
+def _take_hash(bpf_map: BpfMap, keep: Callable[[Entries], None]) -> None:
+    try:
+        for keys, values in by_batch(bpf_map, delete=True):
+            keep(entries_of(bpf_map, keys, values))
+    except UnsupportedError:
+        _take_by_clearing(bpf_map, first_parts(bpf_map), _delete, keep)
+
+
+def _take_by_clearing(
+    bpf_map: BpfMap, parts: Iterator[Part], clear: Callable[[BpfMap, Rows], int], keep: Callable[[Entries], None]
+) -> None:
+    """`clear` clears some of the rows, from the first on, and says how many."""
+    for keys, values in parts:
+        done = 0
         try:
-            count, cursor = bpf_map.lookup_batch(cursor, some_keys, some_values, delete=delete)
+            while done < len(keys):
+                done += clear(bpf_map, keys[done:])
+        finally:
+            if done:
+                keep(entries_of(bpf_map, keys[:done], values[:done]))
+
+
+def _touched_parts(bpf_map: BpfMap) -> Iterator[Part]:
+    for keys, values in read_array(bpf_map):
+        rows = np.flatnonzero(touched(values))
+        yield keys.take(rows, axis=0), values.take(rows, axis=0)
+
+
+def _page_by_batch(bpf_map: BpfMap, limit: int, cursor: bytes | None) -> tuple[list[Part], bytes | None]:
+    room, rows = limit, min(limit, batch_rows(bpf_map))
+    place = _kernel_cursor(bpf_map, cursor)
+    parts: list[Part] = []
+    while room > 0:
+        try:
+            keys, values, place = read_batch(bpf_map, place, rows)
         except BatchTooSmall:
+            if parts:
+                break
             rows *= 2
             continue
-        keys.append(some_keys[:count])
-        values.append(some_values[:count])
-        if cursor is None:
-            break
-    return np.concatenate(keys), np.concatenate(values)
+        parts.append((keys, values))
+        room -= len(keys)
+        rows = min(room, rows)
+        if place is None or _is_last(bpf_map, keys):
+            return parts, None
+    return parts, place and place[:BATCH_CURSOR_BYTES]
 
 
-def _by_index(bpf_map: BpfMap) -> tuple[Rows, Rows]:
-    keys = [index.to_bytes(bpf_map.info.key_size, "little") for index in range(bpf_map.info.max_entries)]
-    values = [bpf_map.lookup(key) or bytes(bpf_map.value_stride) for key in keys]
-    return _rows(keys, bpf_map.info.key_size), _rows(values, bpf_map.value_stride)
+def _kernel_cursor(bpf_map: BpfMap, cursor: bytes | None) -> bytes | None:
+    if cursor is None:
+        return None
+    _check_cursor(cursor, BATCH_CURSOR_BYTES)
+    return cursor.ljust(max(8, bpf_map.info.key_size), b"\0")
 
 
-def _by_key(bpf_map: BpfMap, drain: bool) -> tuple[Rows, Rows]:
-    # Asked what follows a key that is gone, the kernel starts again with the first. So the next key is asked for while
-    # this one is still there, keys that come again are passed over, and the number of steps has an end.
+def _is_last(bpf_map: BpfMap, keys: Rows) -> bool:
+    """Whether these entries of an array are its end: the kernel says so only when asked for more."""
+    info = bpf_map.info
+    return info.map_type in ARRAYS and int.from_bytes(keys[-1:].tobytes(), "little") == info.max_entries - 1
+
+
+def _page_by_index(bpf_map: BpfMap, limit: int, cursor: bytes | None) -> tuple[list[Part], bytes | None]:
+    info = bpf_map.info
+    start = 0
+    if cursor is not None:
+        _check_cursor(cursor, info.key_size)
+        start = int.from_bytes(cursor, "little") + 1
+    keys = [index.to_bytes(info.key_size, "little") for index in range(start, min(start + limit, info.max_entries))]
+    found = {key: bpf_map.lookup(key) or bytes(bpf_map.value_stride) for key in keys}
+    return [rows_of(bpf_map, found)], keys[-1] if start + limit < info.max_entries else None
+
+
+def _page_by_key(bpf_map: BpfMap, limit: int, cursor: bytes | None) -> tuple[list[Part], bytes | None]:
+    if cursor is not None:
+        _check_cursor(cursor, bpf_map.info.key_size)
     found: dict[bytes, bytes] = {}
-    key = bpf_map.next_key(None)
-    for _ in range(STEPS_PER_ENTRY * bpf_map.info.max_entries + SPARE_STEPS):
-        if key is None:
+    last, key = cursor, bpf_map.next_key(cursor)
+    for _ in range(STEPS_PER_ENTRY * limit + SPARE_STEPS):
+        if key is None or len(found) == limit:
             break
         following = bpf_map.next_key(key)
-        value = bpf_map.lookup(key) if key not in found else None
+        value = bpf_map.lookup(key)
         if value is not None:
             found[key] = value
-            if drain:
-                bpf_map.delete(key)
-        key = following
-    return _rows(list(found), bpf_map.info.key_size), _rows(list(found.values()), bpf_map.value_stride)
+        last, key = key, following
+    return [rows_of(bpf_map, found)], last if key is not None else None
 
 
-def _zero(bpf_map: BpfMap, keys: Rows, values: Rows) -> None:
-    nothing = bytes(bpf_map.value_stride)
-    for row in np.flatnonzero(values.any(axis=1)).tolist():
-        key = keys[row].tobytes()
-        latest = bpf_map.lookup(key)
-        bpf_map.update(key, nothing)
-        if latest is not None:
-            values[row] = np.frombuffer(latest, np.uint8)
+def _check_cursor(cursor: bytes, size: int) -> None:
+    if len(cursor) != size:
+        raise ValueError(f"a cursor of this map has {size} bytes, not {len(cursor)}")
 
 
-def _rows(values: list[bytes], size: int) -> Rows:
-    return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), size).copy()
+def _zero(bpf_map: BpfMap, keys: Rows) -> int:
+    try:
+        return bpf_map.update_batch(keys, np.zeros((len(keys), bpf_map.value_stride), np.uint8))
+    except UnsupportedError:
+        bpf_map.update(keys[0].tobytes(), bytes(bpf_map.value_stride))
+        return 1
+
+
+def _delete(bpf_map: BpfMap, keys: Rows) -> int:
+    try:
+        return bpf_map.delete_batch(keys)
+    except UnsupportedError:
+        bpf_map.delete(keys[0].tobytes())
+        return 1
+
+
+def _joined(bpf_map: BpfMap, parts: list[Part]) -> Entries:
+    return entries_of(
+        bpf_map, np.concatenate([keys for keys, _ in parts]), np.concatenate([values for _, values in parts])
+    )
+
+
+def _no_rows(size: int) -> Rows:
+    return np.empty((0, size), np.uint8)
+
+
+def _no_keys(count: int) -> Rows:
+    return np.empty((count, 0), np.uint8)

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from dynmon.bpf import MapType, possible_cpus
 from dynmon.btf import Rows
 from dynmon.metrics.extraction import Entries
-from dynmon.metrics.folding import Groups, Table, fold, touched
+from dynmon.metrics.folding import Groups, Table, fold
 from dynmon.metrics.widening import Widened
+from dynmon.metrics.words import touched
 
 ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 INDEX = "<u4"

@@ -98,7 +98,7 @@ class _Reader:
             self.notes[NO_VALUES.format(kind=info.map_type.name.lower(), reason=reason)] = None
             return None
         assert types is not None, "a map of maps is bound with the types of those inside"
-        entries = extract(bpf_map, drain=False)
+        entries = extract(bpf_map, self._room)
         self._room -= entries.keys.nbytes + entries.values.nbytes
         metric = replace(
             self._metric, bpf_map=bpf_map, key_type=types.key_of(info), value_type=types.value_of(info), inner=None

@@ -6,6 +6,7 @@ bits and for floating point (as double), two for integers of up to 128 bits.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,12 @@ class Number:
             return forward.view(self.dtype)
         is_set_back = self.less(now, then) & (top[..., None] >> np.uint64(WORD_BITS - 1)).astype(bool)
         return np.where(is_set_back, now, forward)
+
+
+def touched(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which values are not all zero."""
+    rows = np.ascontiguousarray(values).reshape(len(values), math.prod(values.shape[1:]))
+    return np.asarray((rows if rows.shape[1] % WORD_BYTES else rows.view("<u8")).any(axis=1))
 
 
 def _read(plan: Plan, places: NDArray[np.uint8]) -> Words:
