@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fcntl
+import gc
 import logging
 import os
 import resource
@@ -27,7 +28,16 @@ from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
 from dynmon.dataplane import Foundry, ProgramLog, PublicMaps
 from dynmon.errors import DynmonError
-from dynmon.settings import DEFAULT_ADDRESS, DEFAULT_BPFFS_DIR, DEFAULT_PORT, DEFAULT_STATE_DIR, Settings
+from dynmon.settings import (
+    DEFAULT_ADDRESS,
+    DEFAULT_BPFFS_DIR,
+    DEFAULT_PIN_ROOTS,
+    DEFAULT_PORT,
+    DEFAULT_READ_LIMITS,
+    DEFAULT_STATE_DIR,
+    ReadLimits,
+    Settings,
+)
 
 LOG_LEVELS = {
     "trace": 5,
@@ -42,6 +52,7 @@ LOG_LEVELS = {
 }
 LOG_LINE = "[%(asctime)s.%(msecs)03d] [%(name)s] [%(levelname)s] %(message)s"
 EXIT_FAILED = 1
+MOST_MEBIBYTES = 1 << 20
 
 _log = logging.getLogger("dynmond")
 
@@ -115,6 +126,27 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         help="where maps that code pins by name appear (default: %(default)s)",
     )
     parser.add_argument(
+        "--pin-root",
+        type=Path,
+        action="append",
+        help="code may use maps that are pinned below this folder; repeat for more "
+        f"(default: {', '.join(map(str, DEFAULT_PIN_ROOTS))})",
+    )
+    parser.add_argument(
+        "--read-memory",
+        type=_mebibytes,
+        default=DEFAULT_READ_LIMITS.read_bytes >> 20,
+        metavar="MIB",
+        help="what one read may take out of a map at once (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--kept-memory",
+        type=_mebibytes,
+        default=DEFAULT_READ_LIMITS.kept_bytes >> 20,
+        metavar="MIB",
+        help="what is kept of one metric between reads (default: %(default)s)",
+    )
+    parser.add_argument(
         "-l", "--loglevel", choices=LOG_LEVELS, default="info", help="what the daemon says (default: %(default)s)"
     )
     parser.add_argument("--clang", help="compile with this one, by name or path (default: $DYNMON_CLANG, else clang)")
@@ -127,7 +159,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         bpffs_dir=options.bpffs_dir.absolute(),
         log_level=options.loglevel,
         clang=options.clang,
+        pin_roots=tuple(root.absolute() for root in options.pin_root or DEFAULT_PIN_ROOTS),
+        read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20),
     )
+
+
+def _mebibytes(text: str) -> int:
+    size = int(text) if text.isdecimal() else 0
+    if not 1 <= size <= MOST_MEBIBYTES:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of MiB: 1 to {MOST_MEBIBYTES}")
+    return size
 
 
 def _port(text: str) -> int:
@@ -192,9 +233,11 @@ def run(settings: Settings) -> int:
         compiler = Compiler(settings.cache_dir, settings.compile_limits, settings.clang)
         parts.callback(compiler.close)
         log = parts.enter_context(ProgramLog())
-        foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits)
+        foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits, settings.pin_roots)
         remove_leftovers(settings.pins_dir)
-        registry = parts.enter_context(CubeRegistry(foundry, log, settings.pins_dir))
+        registry = parts.enter_context(CubeRegistry(foundry, log, settings.pins_dir, settings.read_limits))
+        # What is there by now stays. A full collection would go through it for 30 ms or more, and answer nobody.
+        gc.freeze()
         app = create_app(registry, settings)
         server = Server(server_config(app, settings), app.state.listeners.end)
         with shutdown_signals(server):

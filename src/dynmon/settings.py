@@ -54,6 +54,9 @@ class ReadLimits:
     kept_bytes: int = 256 << 20
 
 
+DEFAULT_READ_LIMITS = ReadLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration of one daemon."""
@@ -67,7 +70,7 @@ class Settings:
     compile_limits: CompileLimits = field(default_factory=CompileLimits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)
     map_limits: MapLimits = field(default_factory=MapLimits)
-    read_limits: ReadLimits = field(default_factory=ReadLimits)
+    read_limits: ReadLimits = DEFAULT_READ_LIMITS
     pin_roots: tuple[Path, ...] = DEFAULT_PIN_ROOTS
 
     @property

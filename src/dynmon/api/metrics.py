@@ -82,6 +82,15 @@ class _Cubes(Collector):
             for direction in Direction:
                 anomalies.add_metric([cube.name, direction.value], cube.anomalies(direction))
         yield anomalies
+        dropped = CounterMetricFamily(
+            "dynmon_dropped_entries",
+            "Entries that reads took out of maps and that were not kept, for want of room",
+            labels=["cube", "direction"],
+        )
+        for cube in cubes:
+            for direction in Direction:
+                dropped.add_metric([cube.name, direction.value], cube.dropped_entries(direction))
+        yield dropped
 
 
 class TelemetryMiddleware:

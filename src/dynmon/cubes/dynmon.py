@@ -273,6 +273,10 @@ class DynmonCube:
             path = self._dataplane.paths.get(direction)
             return path.anomalies() if path else 0
 
+    def dropped_entries(self, direction: Direction) -> int:
+        """Entries that were drained and not kept, because there was no room for keys that were not known."""
+        return self._reads.dropped(direction)
+
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
         with self._change, self._reads.lock, self._placing, self._state:

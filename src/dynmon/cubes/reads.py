@@ -145,6 +145,12 @@ class Reads:
         """The metrics of both paths that have values."""
         return [each.metric for each in self._accounts()]
 
+    def dropped(self, direction: Direction) -> int:
+        """Entries of the metrics of a path that were drained and not kept: there was no room for them."""
+        with self.lock:
+            accounts = [each for each in self._items[direction] if isinstance(each, Account)]
+            return sum(each.ledger.dropped for each in accounts if each.ledger)
+
     def clear(self) -> None:
         """Forget everything: the maps go."""
         self._items = {direction: [] for direction in Direction}

@@ -15,20 +15,17 @@ from dynmon.dataplane import Chain, Foundry, ProgramLog
 from dynmon.models import AttachRequest, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import InterfaceNotFound, interface_index
-from dynmon.settings import ReadLimits
+from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
 
 if TYPE_CHECKING:
     from dynmon.trial import Rehearsal
-
-
-DEFAULT_LIMITS = ReadLimits()
 
 
 class CubeRegistry:
     """Owns the cubes; every method may be called from any thread."""
 
     def __init__(
-        self, foundry: Foundry, log: ProgramLog, pins: Path | None = None, read_limits: ReadLimits = DEFAULT_LIMITS
+        self, foundry: Foundry, log: ProgramLog, pins: Path | None = None, read_limits: ReadLimits = DEFAULT_READ_LIMITS
     ) -> None:
         """`log` is where cubes say their names; `pins` is the folder on a BPF filesystem for what cubes pin, if any."""
         self._foundry = foundry
