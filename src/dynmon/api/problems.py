@@ -24,9 +24,11 @@ from dynmon.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from dynmon.metrics.extraction import TooMuchToRead
 from dynmon.models.cube import RESERVED_CUBE_NAMES
 
 STATUSES: tuple[tuple[type[DynmonError], HTTPStatus], ...] = (
+    (TooMuchToRead, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (InvalidInputError, HTTPStatus.BAD_REQUEST),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (GoneError, HTTPStatus.GONE),

@@ -6,7 +6,7 @@ from typing import Any
 
 from dynmon.api.schemas import Cube, MetricReading, Metrics
 from dynmon.api.tree import Access, Container, Entry, Leaf, ListOf, ResourceNotFound, Trail, Visit, trails
-from dynmon.cubes import DynmonCube
+from dynmon.cubes import DynmonCube, MetricNotFound
 from dynmon.metrics import Reading
 from dynmon.models import (
     CubeType,
@@ -65,15 +65,24 @@ def _whole(visit: Visit) -> dict[str, Any]:
 
 
 def _metrics(visit: Visit) -> dict[str, Any]:
-    return {f"{direction}-metrics": _readings(direction, visit) for direction in Direction}
+    read = visit.cube.read_all(drain=visit.drain, since=visit.since)
+    return {f"{direction}-metrics": [rendered(reading) for reading in readings] for direction, readings in read.items()}
 
 
 def _readings(direction: Direction, visit: Visit) -> list[dict[str, Any]]:
-    return [rendered(reading) for reading in visit.cube.read(direction, drain=visit.drain)]
+    return [rendered(reading) for reading in visit.cube.read(direction, drain=visit.drain, since=visit.since)]
 
 
-def _reading(direction: Direction, visit: Visit, *, drain: bool) -> dict[str, Any]:
-    return rendered(visit.cube.read_metric(direction, visit.keys[0], drain=drain))
+def _reading(direction: Direction, visit: Visit) -> dict[str, Any]:
+    name = visit.keys[0]
+    return rendered(visit.cube.read_metric(direction, name, drain=visit.drain, since=visit.since, page=visit.page))
+
+
+def _name(direction: Direction, visit: Visit) -> str:
+    name, known = visit.keys[0], visit.cube.metric_names(direction)
+    if name not in known:
+        raise MetricNotFound(visit.cube.name, direction, name, known)
+    return name
 
 
 def _label_names(direction: Direction, visit: Visit) -> list[str]:
@@ -196,7 +205,7 @@ def _metric_list(direction: Direction) -> ListOf:
         "name",
         "Name of the metric",
         "packets_total",
-        read=lambda visit: _reading(direction, visit, drain=False)["name"],
+        read=lambda visit: _name(direction, visit),
     )
     entry = Entry(
         name=f"{direction}-metrics",
@@ -210,7 +219,7 @@ def _metric_list(direction: Direction) -> ListOf:
                 description="What the map holds",
                 example="[3]",
                 drains=True,
-                read=lambda visit: _value(direction, visit),
+                read=lambda visit: _reading(direction, visit).get("value"),
                 schema=Any,
             ),
             Leaf(
@@ -218,12 +227,12 @@ def _metric_list(direction: Direction) -> ListOf:
                 description="When the map was read, in microseconds since 1970",
                 example="1700000000000000",
                 simpletype="integer",
-                read=lambda visit: _reading(direction, visit, drain=False)["timestamp"],
+                read=lambda visit: _reading(direction, visit)["timestamp"],
                 schema=int,
             ),
         ),
         drains=True,
-        read=lambda visit: _reading(direction, visit, drain=visit.drain),
+        read=lambda visit: _reading(direction, visit),
         schema=MetricReading,
     )
     return ListOf(
@@ -235,10 +244,6 @@ def _metric_list(direction: Direction) -> ListOf:
         read=lambda visit: _readings(direction, visit),
         schema=list[MetricReading],
     )
-
-
-def _value(direction: Direction, visit: Visit) -> Any:
-    return _reading(direction, visit, drain=visit.drain).get("value")
 
 
 # The order is that of `_links`; GET has its own, in summary().

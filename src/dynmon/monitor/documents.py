@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, TypeGuard
 
@@ -32,6 +32,7 @@ class CodeOptions(TypedDict, total=False):
     map_sizes: Mapping[str, int]
     constants: Mapping[str, Any]
     initial_entries: Mapping[str, list[Any]]
+    keep_maps: bool | Sequence[str]
 
 
 class CodeNotFound(NotFoundError):

@@ -7,15 +7,14 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from dynmon.cubes import DynmonCube, MetricNotFound
-from dynmon.errors import ConflictError, InvalidInputError
-from dynmon.metrics import ExpositionFormat
-from dynmon.metrics.readings import entries_of
+from dynmon.errors import ConflictError, InvalidInputError, UnsupportedError
+from dynmon.metrics import ExpositionFormat, Reading
 from dynmon.models import AttachRequest, CubeType, Direction, LogLevel, validate_document
 from dynmon.monitor.documents import Code, CodeOptions, Config, Metrics, cube_document, dataplane_document
 from dynmon.monitor.frames import data_frame
@@ -59,8 +58,9 @@ class Monitor:
     `code` sees received packets, `egress` is the code for sent ones. Either is the path of a file, C source as text, or
     source or an object as bytes. `metrics` gives names to maps, or has entries as in a configuration; without it every
     readable map and global variable is a metric under its own name. `options` are further keys of a path's document:
-    ``program``, ``program_type``, ``map_sizes``, ``constants``, ``initial_entries``. In place of all these, `config`,
-    or `code` itself, is a whole dataplane configuration as the daemon takes it, or the path of a JSON file with one.
+    ``program``, ``program_type``, ``map_sizes``, ``constants``, ``initial_entries``, ``keep_maps``. In place of all
+    these, `config`, or `code` itself, is a whole dataplane configuration as the daemon takes it, or the path of a JSON
+    file with one.
     `hook` is ``TC``, or for received packets ``XDP_SKB`` or ``XDP_DRV``; `loglevel` is for ``pcn_log``, whose lines go
     to the logger ``dynmon.cube.NAME``.
 
@@ -158,8 +158,10 @@ class Monitor:
             AmbiguousMetric: Both directions have a metric of one name, and no `direction` was given.
         """
         cube = self.cube
-        wanted = [_direction(direction)] if direction else list(Direction)
-        readings = [reading for each in wanted for reading in cube.read(each, drain=False)]
+        if direction:
+            readings = cube.read(_direction(direction), drain=False)
+        else:
+            readings = list(itertools.chain.from_iterable(cube.read_all(drain=False).values()))
         values = {reading.name: reading.value for reading in readings}
         if len(values) < len(readings):
             names = [reading.name for reading in readings]
@@ -184,13 +186,28 @@ class Monitor:
             NotRunning: The monitor is not open.
             MetricNotFound: There is no such metric.
             AmbiguousMetric: There are several, and no `name`, or in both directions, and no `direction`, was given.
+            UnsupportedError: Its map has no values that could be read.
             KernelError: The kernel refused the read.
         """
         cube = self.cube
-        with cube.metric(*_find(cube, name, direction)) as metric:
-            entries = entries_of(metric, drain=True)
-            assert entries is not None, "a read that may drain always gives entries"
-            return table(metric, entries)
+        return _column(cube.read_metric(*_find(cube, name, direction), drain=True))
+
+    def windows(self, name: str | None = None, direction: str | None = None) -> Iterator[Column]:
+        """What happens to a metric from one step of a loop to the next, in the form of `read`.
+
+        The first step gives everything so far. Nothing is taken from other readers, nor from other windows.
+
+        Raises:
+            UnsupportedError: A queue or a stack gives each value once.
+            TokenForgotten: The code was replaced between two steps; begin again.
+            DynmonError: As `read` does.
+        """
+        since: str | None = ""
+        while True:
+            cube = self.cube
+            reading = cube.read_metric(*_find(cube, name, direction), drain=True, since=since)
+            since = reading.since
+            yield _column(reading)
 
     def to_dataframe(self, name: str | None = None, direction: str | None = None) -> Any:
         """What `read` gives as a pandas DataFrame, or a polars one; its columns are ``key.src``, ``value.packets``, ...
@@ -209,15 +226,17 @@ class Monitor:
         metrics: Metrics | None = None,
         config: Config | None = None,
         **options: Unpack[CodeOptions],
-    ) -> None:
+    ) -> dict[str, Any]:
         """Run other code from the next packet on; none passes unseen. A direction that is not mentioned runs on.
+
+        With ``keep_maps``, gives which maps were ``kept``, which ``not-kept`` and why, by path.
 
         Raises:
             NotRunning: The monitor is not open.
             InjectionError: The code cannot run; the old code does.
             NothingToRun, CodeNotFound, InvalidDocument: As for the constructor.
         """
-        self.cube.inject(dataplane_document(code, egress, metrics, config, options))
+        return self.cube.inject(dataplane_document(code, egress, metrics, config, options))
 
     def _forget(self) -> None:
         """In a forked child: this monitor is the parent's."""
@@ -243,6 +262,12 @@ def _find(cube: DynmonCube, name: str | None, direction: str | None) -> tuple[Di
     if len(found) > 1:
         raise AmbiguousMetric(names)
     return found[0]
+
+
+def _column(reading: Reading) -> Column:
+    if reading.entries is None:
+        raise UnsupportedError(f"metric {reading.name!r}: {reading.note}")
+    return table(reading.metric, reading.entries)
 
 
 def _direction(word: str) -> Direction:
