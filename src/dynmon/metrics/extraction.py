@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dynmon.bpf import BatchTooSmall, BpfMap, MapType
-from dynmon.btf import Rows
+from dynmon.bpf import BatchTooSmall, BpfMap, MapType, kernel_features
+from dynmon.btf import Rows, mask_prefixes
 from dynmon.errors import InvalidInputError, KernelError, UnsupportedError
 from dynmon.metrics.scanning import (
     SPARE_STEPS,
@@ -129,12 +129,12 @@ def page(bpf_map: BpfMap, limit: int, cursor: bytes | None) -> tuple[Entries, by
         ValueError: No page of this map gave this cursor.
         KernelError: The kernel refused a read.
     """
-    read = _page_by_key if bpf_map.info.map_type is MapType.LPM_TRIE else _page_by_batch
-    try:
-        parts, following = read(bpf_map, limit, cursor)
-    except UnsupportedError:
-        slow = _page_by_index if bpf_map.info.map_type in ARRAYS else _page_by_key
-        parts, following = slow(bpf_map, limit, cursor)
+    if bpf_map.info.map_type in ARRAYS:
+        read = _page_of_array
+    else:
+        has_batch = bpf_map.info.map_type is not MapType.LPM_TRIE and kernel_features().has_batch
+        read = _page_by_batch if has_batch else _page_by_key
+    parts, following = read(bpf_map, limit, cursor)
     return _joined(bpf_map, [(_no_rows(bpf_map.info.key_size), _no_rows(bpf_map.value_stride)), *parts]), following
 
 
@@ -159,8 +159,13 @@ def pop(bpf_map: BpfMap, limit: int) -> Entries:
 
 
 def entries_of(bpf_map: BpfMap, keys: Rows, values: Rows) -> Entries:
-    """Rows as the kernel gives them, with the slots of a per-CPU map apart."""
+    """Rows as the kernel gives them, with the slots of a per-CPU map apart and the keys of a trie made equal.
+
+    A trie keeps the bits beyond a prefix as they were written last: two copies may have one prefix with different ones.
+    """
     info = bpf_map.info
+    if info.map_type is MapType.LPM_TRIE:
+        return Entries(mask_prefixes(keys), values)
     if not info.map_type.is_per_cpu:
         return Entries(keys, values)
     slot = -(-info.value_size // CPU_SLOT_ALIGNMENT) * CPU_SLOT_ALIGNMENT
@@ -228,6 +233,13 @@ def _page_by_batch(bpf_map: BpfMap, limit: int, cursor: bytes | None) -> tuple[l
         if place is None or _is_last(bpf_map, keys):
             return parts, None
     return parts, place and place[:BATCH_CURSOR_BYTES]
+
+
+def _page_of_array(bpf_map: BpfMap, limit: int, cursor: bytes | None) -> tuple[list[Part], bytes | None]:
+    try:
+        return _page_by_batch(bpf_map, limit, cursor)
+    except UnsupportedError:
+        return _page_by_index(bpf_map, limit, cursor)
 
 
 def _kernel_cursor(bpf_map: BpfMap, cursor: bytes | None) -> bytes | None:
