@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from dynmon.bpf import BpfMap
 from dynmon.errors import KernelError
 from dynmon.metrics.binding import BoundMetric
-from dynmon.metrics.extraction import READERS, Entries, extract
+from dynmon.metrics.extraction import READERS, Entries, TooMuchToRead, extract
 from dynmon.metrics.map_numbers import read_numbers
+from dynmon.metrics.paging import Page, first
 from dynmon.metrics.refusals import QUEUES, UNREADABLE
 
-READ_BYTES = 256 << 20
 NOT_ALLOWED = "the maps inside of it are not shown: opening them takes CAP_SYS_ADMIN, which this process has not"
 NO_VALUES = "maps inside of it are of type {kind}, which cannot be read: {reason}"
 EMPTIED = "reading one empties it"
@@ -55,24 +55,41 @@ class NestedEntries(Entries):
         return NestedEntries(self.keys[rows], self.values[rows], inner, self.note)
 
 
-def read_nested(metric: BoundMetric, max_bytes: int = READ_BYTES) -> NestedEntries:
+def read_nested(metric: BoundMetric, max_bytes: int | None = None) -> NestedEntries:
     """Read a map of maps and all that is inside, which stays as it is.
 
     Raises:
         KernelError: The kernel refused a read.
+        TooMuchToRead: It is more than `max_bytes` altogether.
     """
-    keys, values = read_numbers(metric.bpf_map)
-    reader = _Reader(metric, max_bytes - keys.nbytes - values.nbytes)
-    inner = tuple(reader.read(number) for number in values.copy().view("<u4")[:, 0].tolist())
-    return NestedEntries(keys, values, inner, "; ".join(reader.notes))
+    return _filled(metric, Entries(*read_numbers(metric.bpf_map)), max_bytes)
+
+
+def nested_page(metric: BoundMetric, wanted: Page, max_bytes: int | None = None) -> tuple[NestedEntries, str | None]:
+    """Read some entries of a map of maps and what is inside of them; and where the next page begins, None at the end.
+
+    Raises:
+        InvalidCursor: The cursor is none of this map's.
+        KernelError: The kernel refused a read.
+        TooMuchToRead: The page is more than `max_bytes`.
+    """
+    numbers, cursor = first(Entries(*read_numbers(metric.bpf_map)), wanted)
+    return _filled(metric, numbers, max_bytes), cursor
+
+
+def _filled(metric: BoundMetric, numbers: Entries, max_bytes: int | None) -> NestedEntries:
+    reader = _Reader(metric, max_bytes)
+    inner = tuple(reader.read(number) for number in numbers.values.copy().view("<u4")[:, 0].tolist())
+    return NestedEntries(numbers.keys, numbers.values, inner, "; ".join(reader.notes))
 
 
 class _Reader:
     """Reads one inner map after the other; `notes` say why some are left out."""
 
-    def __init__(self, metric: BoundMetric, room: int) -> None:
+    def __init__(self, metric: BoundMetric, max_bytes: int | None) -> None:
         self._metric = metric
-        self._room = room
+        self._max_bytes = max_bytes
+        self._read_bytes = 0
         self.notes: dict[str, None] = {}
 
     def read(self, number: int) -> InnerMap | None:
@@ -98,9 +115,18 @@ class _Reader:
             self.notes[NO_VALUES.format(kind=info.map_type.name.lower(), reason=reason)] = None
             return None
         assert types is not None, "a map of maps is bound with the types of those inside"
-        entries = extract(bpf_map, self._room)
-        self._room -= entries.keys.nbytes + entries.values.nbytes
+        entries = self._extracted(bpf_map)
         metric = replace(
             self._metric, bpf_map=bpf_map, key_type=types.key_of(info), value_type=types.value_of(info), inner=None
         )
         return InnerMap(metric, entries)
+
+    def _extracted(self, bpf_map: BpfMap) -> Entries:
+        try:
+            entries = extract(bpf_map, None if self._max_bytes is None else self._max_bytes - self._read_bytes)
+        except TooMuchToRead as error:
+            raise TooMuchToRead(
+                self._metric.bpf_map.info.name, self._read_bytes + error.read_bytes, self._read_bytes + error.max_bytes
+            ) from error
+        self._read_bytes += entries.keys.nbytes + entries.values.nbytes
+        return entries

@@ -12,8 +12,10 @@ import pytest
 from dynmon.bpf import BpfMap, Loader, LoadRequest, MapType, ProgramType, possible_cpus
 from dynmon.compiler import Compiler
 from dynmon.errors import KernelError
-from dynmon.metrics import UnreadableMap, describe, families_of, read
-from dynmon.metrics.nested import read_nested
+from dynmon.metrics import Page, UnreadableMap, describe, families_of, read
+from dynmon.metrics.extraction import TooMuchToRead
+from dynmon.metrics.nested import nested_page, read_nested
+from dynmon.metrics.shapes import maps_alone
 from dynmon.models import Direction, Hook
 from dynmon.monitor.tables import table
 from dynmon.settings import CompileLimits
@@ -185,6 +187,29 @@ def test_parts_of_an_answer_are_parts_of_the_whole(maps, put):
     assert [reading.value] == list(reading.parts())
     assert [None, [2, 0, 0]] == replace(reading, entries=reading.entries.part(1, 3)).value
     assert [[2, 0, 0], [0, 0, 0]] == replace(reading, entries=reading.entries.rows(np.array([2, 0]))).value
+
+
+def test_a_page_opens_no_more_than_is_on_it(maps, put):
+    """Two entries of four, whose inner maps have 36 bytes each: more may be inside of the others."""
+    for number in range(4):
+        put(maps.maps["ARRAYS"], place(number), MapType.ARRAY, [(place(0), count(number))])
+    metric = maps.bind("ARRAYS")
+    one, cursor = nested_page(metric, Page(2), 72)
+    other, end = nested_page(metric, Page(2, cursor), 72)
+
+    assert maps_alone(metric, read_nested(metric)) == maps_alone(metric, one) + maps_alone(metric, other)
+    assert end is None
+
+
+def test_more_than_allowed_is_refused_with_the_name_of_the_outer_map(maps, put):
+    for number in range(4):
+        put(maps.maps["ARRAYS"], place(number), MapType.ARRAY, [])
+
+    assert 4 == len(read_nested(maps.bind("ARRAYS"), 4 * 36))
+    with pytest.raises(
+        TooMuchToRead, match="read map 'ARRAYS': 144 bytes are not all of it, and one read may take 143"
+    ):
+        read_nested(maps.bind("ARRAYS"), 4 * 36 - 1)
 
 
 @pytest.mark.parametrize("option", ["swap-on-read", "empty-on-read"])

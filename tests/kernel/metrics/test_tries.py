@@ -7,6 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dynmon.dataplane.initial_entries import write_entries
 from dynmon.metrics import ExpositionFormat, describe, expose, families_of, read
+from dynmon.metrics.extraction import take
 from dynmon.metrics.readings import entries_of
 from dynmon.models import Direction
 from dynmon.monitor.tables import table
@@ -49,10 +50,26 @@ def test_keys_are_prefixes_as_the_program_wrote_them(tries, name):
     assert {"0.0.0.0/0": 0, "10.0.0.0/8": 8, "192.0.2.1/32": 32} == {one["key"]: one["value"] for one in value}
 
 
+@pytest.mark.parametrize("name", ["V4", "PATHS"])
+def test_bits_beyond_the_prefix_are_no_part_of_a_key(tries, name):
+    """Two copies of one map may have different ones, and are put together by key."""
+    bpf_map = tries.maps[name]
+    rest = bytes(bpf_map.info.key_size - 8)
+    seen = []
+    for number in (1, 2):
+        bpf_map.update(struct.pack("<I4B", 15, 10, number, 2, 3) + rest, struct.pack("<Q", number))
+        take(bpf_map, seen.append)
+
+    assert [struct.pack("<I4B", 15, 10, last, 0, 0) + rest for last in (0, 2)] == [
+        entries.keys.tobytes() for entries in seen
+    ]
+    assert [1, 2] == [entries.values.view("<u8").item() for entries in seen]
+
+
 def test_a_given_type_wins(tries):
     tries.maps["UNTYPED"].update(struct.pack("<I4B", 8, 10, 1, 2, 3), bytes(8))
 
-    assert [[8, 0, 0, 0, 10, 1, 2, 3]] == [
+    assert [[8, 0, 0, 0, 10, 0, 0, 0]] == [
         one["key"] for one in read(tries.bind("UNTYPED", **{"key-type": "u8[8]"}), drain=False).value
     ]
     assert ["10.0.0.0/8"] == [
