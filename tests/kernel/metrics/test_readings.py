@@ -11,7 +11,9 @@ import time
 import pytest
 
 from dynmon.bpf import possible_cpus
-from dynmon.metrics import BoundMetric, UnknownMap, UnreadableMap, read, read_or_explain
+from dynmon.errors import KernelError
+from dynmon.metrics import BoundMetric, UnknownMap, UnreadableMap, read
+from dynmon.metrics.extraction import take
 from dynmon.models import Direction, MetricConfig
 from tests.kernel.metrics.lab import lab
 from tests.support import needs
@@ -116,19 +118,18 @@ def test_a_reading_has_the_time_of_the_read_in_microseconds(every_kind):
 
 @pytest.mark.usefixtures("with_and_without_batch")
 @pytest.mark.parametrize("name", HASHES)
-def test_hashes_are_pairs_and_empty_on_read_empties_them(every_kind, name):
+def test_hashes_are_pairs_and_a_look_leaves_them(every_kind, name):
     bpf_map = every_kind.maps[name]
     clear(bpf_map)
     for number in range(1000):
         bpf_map.update(key_bytes(name, number), struct.pack("<Q", number << 40))
     expected = by_key([{"key": key_json(name, number), "value": number << 40} for number in range(1000)])
-    emptying = every_kind.bind(name, **EMPTYING)
+    metric = every_kind.bind(name)
 
-    assert expected == by_key(read(emptying, drain=False).value)
-    assert expected == by_key(read(every_kind.bind(name), drain=True).value)
-    assert expected == by_key(read(emptying, drain=True).value)
-    assert [] == read(emptying, drain=True).value
-    assert bpf_map.next_key(None) is None
+    assert expected == by_key(read(metric, drain=False).value)
+    assert expected == by_key(read(metric, drain=True).value)
+    clear(bpf_map)
+    assert [] == read(metric, drain=True).value
 
 
 @pytest.mark.usefixtures("with_and_without_batch")
@@ -141,38 +142,30 @@ def test_per_cpu_hashes_have_a_slot_for_each_possible_cpu(every_kind, name):
     for number, values in enumerate(slots):
         bpf_map.update(struct.pack("<I", number), per_cpu(values))
     expected = by_key([{"key": number, "value": values} for number, values in enumerate(slots)])
-    emptying = every_kind.bind(name, **EMPTYING)
 
-    assert expected == by_key(read(emptying, drain=False).value)
-    assert expected == by_key(read(emptying, drain=True).value)
-    assert [] == read(emptying, drain=False).value
+    assert expected == by_key(read(every_kind.bind(name), drain=False).value)
 
 
 @pytest.mark.usefixtures("with_and_without_batch")
-def test_arrays_are_values_in_order_and_zero_after_an_emptying_read(every_kind):
+def test_arrays_are_values_in_order(every_kind):
     bpf_map = every_kind.maps["ARRAY"]
     expected = [index * index for index in range(3000)]
     for index, value in enumerate(expected):
         bpf_map.update(struct.pack("<I", index), struct.pack("<Q", value))
-    emptying = every_kind.bind("ARRAY", **EMPTYING)
 
-    assert expected == read(emptying, drain=False).value
-    assert expected == read(emptying, drain=True).value
-    assert [0] * 3000 == read(emptying, drain=True).value
+    assert expected == read(every_kind.bind("ARRAY"), drain=False).value
 
 
 @pytest.mark.usefixtures("with_and_without_batch")
 def test_per_cpu_arrays_are_pairs_with_a_slot_for_each_possible_cpu(every_kind):
     cpus = possible_cpus()
     every_kind.maps["PERCPU_ARRAY"].update(struct.pack("<I", 7), per_cpu(range(1, cpus + 1)))
-    emptying = every_kind.bind("PERCPU_ARRAY", **EMPTYING)
 
-    first = read(emptying, drain=True).value
-    second = read(emptying, drain=True).value
+    value = read(every_kind.bind("PERCPU_ARRAY"), drain=False).value
 
-    assert list(range(3000)) == [entry["key"] for entry in first]
-    assert {"key": 7, "value": list(range(1, cpus + 1))} == first[7]
-    assert [{"key": index, "value": [0] * cpus} for index in range(3000)] == second
+    assert list(range(3000)) == [entry["key"] for entry in value]
+    assert {"key": 7, "value": list(range(1, cpus + 1))} == value[7]
+    assert {"key": 8, "value": [0] * cpus} == value[8]
 
 
 @pytest.mark.parametrize(("name", "expected"), [("SIMPLE_QUEUE", [1, 2, 3]), ("SIMPLE_STACK", [3, 2, 1])])
@@ -353,12 +346,17 @@ def test_a_map_that_changes_while_it_is_read(every_kind, name):
         assert all(entry["value"] < 400 for entry in value)
 
 
-def test_an_lru_map_that_evicts_while_it_is_drained(every_kind):
-    """More is written than fits; reads take what is there, and the last one leaves nothing."""
+def test_an_lru_map_that_evicts_while_it_is_taken(every_kind):
+    """More is written than fits; each take has what is there, and the last one leaves nothing."""
     bpf_map = every_kind.maps["LRU_HASH"]
     clear(bpf_map)
-    emptying = every_kind.bind("LRU_HASH", **EMPTYING)
     done = threading.Event()
+    taken = []
+
+    def keep(entries):
+        taken.extend(
+            zip(entries.keys.view("<u4")[:, 0].tolist(), entries.values.view("<u8")[:, 0].tolist(), strict=True)
+        )
 
     def write():
         number = 0
@@ -369,22 +367,26 @@ def test_an_lru_map_that_evicts_while_it_is_drained(every_kind):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        drained = [entry for _ in range(20) for entry in read(emptying, drain=True).value]
+        for _ in range(20):
+            take(bpf_map, keep)
     finally:
         done.set()
         writer.join()
-    drained += read(emptying, drain=True).value
+    take(bpf_map, keep)
 
-    assert all(entry["key"] == entry["value"] for entry in drained)
-    assert len(drained) == len({entry["key"] for entry in drained})
-    assert [] == read(emptying, drain=True).value
+    assert all(key == value for key, value in taken)
+    assert len(taken) == len(dict(taken))
+    assert bpf_map.next_key(None) is None
 
 
-def test_a_drained_hash_loses_no_count():
-    """While a hash is drained again and again, everything written under new keys comes out exactly once."""
+def test_a_hash_that_is_taken_while_keys_come_loses_none():
+    """While a hash is taken again and again, everything written under new keys comes out exactly once."""
     with lab(f"MAP({HASH}, H, u32, u64, 100000, 0);") as maps_and_types:
         bpf_map = maps_and_types.maps["H"]
-        metric = maps_and_types.bind("H", **EMPTYING)
+        taken = []
+
+        def keep(entries):
+            taken.extend(entries.keys.view("<u4")[:, 0].tolist())
 
         def write():
             for number in range(20000):
@@ -392,18 +394,17 @@ def test_a_drained_hash_loses_no_count():
 
         writer = threading.Thread(target=write)
         writer.start()
-        drained = []
         while writer.is_alive():
-            drained += read(metric, drain=True).value
-        drained += read(metric, drain=True).value
+            take(bpf_map, keep)
+        take(bpf_map, keep)
 
-    assert list(range(20000)) == sorted(entry["key"] for entry in drained)
+    assert list(range(20000)) == sorted(taken)
 
 
 def test_buffers_that_are_too_small_for_a_hash_bucket_grow(monkeypatch):
     """A thousand entries and room for one at a time: where two share a bucket, they do not fit at first."""
-    monkeypatch.setattr("dynmon.metrics.extraction.BATCH_BYTES", 1)
-    monkeypatch.setattr("dynmon.metrics.extraction.MIN_BATCH_ROWS", 1)
+    monkeypatch.setattr("dynmon.metrics.scanning.BATCH_BYTES", 1)
+    monkeypatch.setattr("dynmon.metrics.scanning.MIN_BATCH_ROWS", 1)
     with lab(f"MAP({HASH}, H, u32, u32, 1000, 0);") as maps_and_types:
         for number in range(1000):
             maps_and_types.maps["H"].update(struct.pack("<I", number), struct.pack("<I", number))
@@ -413,11 +414,9 @@ def test_buffers_that_are_too_small_for_a_hash_bucket_grow(monkeypatch):
     assert [{"key": number, "value": number} for number in range(1000)] == sorted(value, key=lambda one: one["key"])
 
 
-def test_a_map_that_cannot_be_read_says_why():
-    """Among others, a failed reading has no value but a reason."""
+def test_a_map_that_is_gone_cannot_be_read():
     with lab("MAP(2, ONE, u32, u64, 1, 0);") as closed:
         gone = closed.bind("ONE", name="gone")
-    reading = read_or_explain(gone, drain=False)
 
-    assert ("gone", None) == (reading.name, reading.value)
-    assert "its map could not be read" in reading.note
+    with pytest.raises(KernelError, match="read map 'ONE'"):
+        read(gone, drain=False)
