@@ -234,34 +234,6 @@ def test_a_shared_map_stays_one_map_when_one_path_is_replaced(client, veth):
     assert 56 == count_of(client, "monitor", "egress", "both")
 
 
-def test_a_public_map_outlives_its_owner_where_it_is_used(client, veth):
-    """Who refers to it counts on, others still find it, and whoever declares it again goes on in it."""
-    public = {"code": SHARING["ingress"].replace("_SHARED", "_PUBLIC"), "metric-configs": [BOTH]}
-    user = {"code": SHARING["egress"], "metric-configs": [BOTH]}
-    client.create("owner", {"dataplane-config": {"ingress-path": public}})
-    client.create("user", {"dataplane-config": {"ingress-path": user}})
-    client.attach("owner", veth.host)
-    client.attach("user", veth.host)
-    veth.send_in(FRAME)
-    with pytest.raises(ApiError, match="'BOTH' is already declared by cube 'owner'"):
-        client.create("second", {"dataplane-config": {"ingress-path": public}})
-
-    client.delete("owner")
-    veth.send_in(FRAME)
-
-    assert 21 == count_of(client, "user", "ingress", "both")
-    client.create("second", {"dataplane-config": {"ingress-path": user}})
-    client.create("third", {"dataplane-config": {"ingress-path": public}})
-    assert [21, 21] == [count_of(client, name, "ingress", "both") for name in ("second", "third")]
-
-    for name in ("user", "second", "third"):
-        client.delete(name)
-    with pytest.raises(ApiError, match="undefined table 'BOTH'"):
-        client.create("user", {"dataplane-config": {"ingress-path": user}})
-    client.create("owner", {"dataplane-config": {"ingress-path": public}})
-    assert 0 == count_of(client, "owner", "ingress", "both")
-
-
 @needs("bpftool")
 def test_a_link_that_somebody_else_detached_is_made_again(client, veth):
     """`bpftool link detach` takes a program off; the next injection puts its successor there."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dynmon.client import ApiError
+from dynmon.client import ApiError, DynmonClient
+from tests.daemon import running_daemon
 from tests.support import eventually, needs, run
 
 pytestmark = needs("kernel", "clang", "bpftool")
@@ -107,3 +108,124 @@ def test_maps_are_taken_from_below_the_allowed_folders_only(client, pin):
         assert "--pin-root" in caught.value.fields()["hint"]
     with pytest.raises(ApiError, match=f"map not found: 'ALL' should be pinned at '{pin}2'"):
         client.create("monitor", {"dataplane-config": {"ingress-path": path(pinned(f"{pin}2"))}})
+
+
+def test_the_allowed_folders_are_an_option(state_root, pin):
+    """In place of /sys/fs/bpf, and as many as there are options."""
+    other = pin.parent / "other"
+    other.mkdir()
+    roots = ("--pin-root", str(other), "--pin-root", str(pin.parent / "counts"))
+    with running_daemon(state_root / "roots", *roots) as daemon, DynmonClient(daemon.url) as client:
+        client.create("monitor", {"dataplane-config": {"ingress-path": path(pinned(pin))}})
+        with pytest.raises(ApiError, match=f"which is not below {other} or {pin}"):
+            client.create("second", {"dataplane-config": {"ingress-path": path(pinned("/sys/fs/bpf/any"))}})
+
+
+def test_a_public_map_is_shared_by_the_paths_of_its_cube(client, veth):
+    """It follows to the new one as with a shared map."""
+    make(client, veth, "monitor", path(PUBLIC), path(EXTERN, 100))
+    veth.send_in(FRAME, count=7)
+    veth.send_out(FRAME, count=5)
+    eventually(lambda: count(client), 507)
+
+    client.inject("monitor", {"ingress-path": path(PUBLIC)})
+    veth.send_out(FRAME)
+    eventually(lambda: count(client), 100)
+    assert 100 == count(client, direction="egress")
+
+
+def test_an_extern_of_nobody_comes_with_what_there_is(client, veth):
+    """Of the cube's other path, and of the daemon."""
+    make(client, veth, "owner", path(PUBLIC.replace("ALL", "EVERY") + ";\n" + SHARED))
+    make(client, veth, "monitor", path(SHARED))
+    with pytest.raises(ApiError, match="reference to undefined table 'AL'") as caught:
+        client.inject(
+            "monitor", {"egress-path": {"code": COUNTER.replace("ALL", "AL") % (EXTERN.replace("ALL", "AL"), 1)}}
+        )
+
+    assert "shared by the cube's other path: ALL; public: EVERY (cube 'owner')" in str(caught.value)
+    assert "did you mean 'ALL'?" in caught.value.fields()["hint"]
+
+
+FIELDS = "struct pair {{ u32 {}; u32 {}; }};\n"
+
+
+def pair(declaration, *names):
+    """Code whose map has values of two fields."""
+    source = FIELDS.format(*names) + declaration.replace("u64", "struct pair")
+    return {"code": f"{source};\nint handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md) {{ return RX_OK; }}"}
+
+
+@pytest.mark.parametrize("declaration", [SHARED, PUBLIC])
+def test_an_extern_of_other_fields_is_refused(client, declaration):
+    """The sizes are the same; nothing of the running code changes."""
+    client.create("monitor", {"dataplane-config": {"ingress-path": pair(declaration, "first", "second")}})
+    cube = "monitor" if declaration == SHARED else "other"
+    if cube == "other":
+        client.create(cube)
+    with pytest.raises(ApiError, match="in its value, field 'packets' stands where the other has 'first'") as caught:
+        client.inject(cube, {"egress-path": pair(EXTERN, "packets", "second")})
+    assert ("check", "egress-path", "ALL") == tuple(caught.value.fields()[key] for key in ("stage", "path", "map"))
+    client.inject(cube, {"egress-path": pair(EXTERN, "first", "second")})
+
+
+def test_who_declares_a_public_map_in_use_goes_on_in_it(client, veth):
+    """Whatever becomes of its owner there is one map of the name, until nobody uses it."""
+    make(client, veth, "owner", path(PUBLIC))
+    make(client, veth, "user", path(EXTERN, 100))
+    veth.send_in(FRAME, count=2)
+    eventually(lambda: count(client, "user"), 202)
+
+    client.inject("owner", {"ingress-path": path(PUBLIC, 10)})
+    veth.send_in(FRAME)
+    eventually(lambda: count(client, "user"), 312)
+    client.delete("owner")
+    make(client, veth, "late", path(EXTERN, 1000))
+    make(client, veth, "heir", path(PUBLIC))
+    veth.send_in(FRAME)
+    for cube in ("user", "late", "heir"):
+        eventually(lambda name=cube: count(client, name), 1413)
+
+    for cube in ("user", "heir", "late"):
+        client.delete(cube)
+    with pytest.raises(ApiError, match="undefined table 'ALL'"):
+        client.create("user", {"dataplane-config": {"ingress-path": path(EXTERN)}})
+    client.create("owner", {"dataplane-config": {"ingress-path": path(PUBLIC)}})
+    assert 0 == count(client, "owner")
+
+
+def test_a_public_map_in_use_does_not_change(client, veth):
+    """The refusal names who uses it; when they have gone, it may."""
+    make(client, veth, "owner", path(PUBLIC))
+    make(client, veth, "user", path(EXTERN, 100))
+    wider = path(PUBLIC.replace("ALL, 1", "ALL, 2"))
+    for attempt in (client.inject, client.explain):
+        with pytest.raises(
+            ApiError, match="'ALL' is in use by 'user' and cannot change: it has 2 entries, not 1"
+        ) as caught:
+            attempt("owner", {"ingress-path": wider})
+        assert ["user"] == caught.value.fields()["users"]
+    veth.send_in(FRAME)
+    eventually(lambda: count(client, "owner"), 101)
+
+    client.inject("user", {"ingress-path": path(SHARED)})
+    client.inject("owner", {"ingress-path": wider})
+    assert [0, 0] == client.metric_value("owner", "ingress", "all")
+
+
+def test_a_refused_injection_takes_no_public_map_away(client, veth):
+    """What is refused after it was loaded changes nothing: not who declares, not who uses."""
+    make(client, veth, "owner", path(PUBLIC))
+    make(client, veth, "user", path(EXTERN, 100))
+    nothing = {
+        **path(SHARED.replace("ALL", "OWN")),
+        "code": COUNTER.replace("ALL", "OWN") % (SHARED.replace("ALL", "OWN"), 1),
+    }
+    for cube in ("owner", "user"):
+        with pytest.raises(ApiError, match="'ALL'"):
+            client.inject(cube, {"ingress-path": nothing})
+    client.delete("owner")
+    veth.send_in(FRAME)
+    eventually(lambda: count(client, "user"), 100)
+    client.create("heir", {"dataplane-config": {"ingress-path": path(PUBLIC)}})
+    assert 100 == count(client, "heir")
