@@ -12,6 +12,9 @@ from dynmon.errors import UnsupportedError
 
 BATCH_BYTES = 4 << 20
 MIN_BATCH_ROWS = 256
+# A kernel without preemption runs nobody else on this CPU during a call; so many hash entries take 3 ms, all of a
+# million 100 ms and more, even for whoever only wants to be told that the daemon is alive.
+MAX_BATCH_ROWS = 8192
 PART_ROWS = 4096  # where entries are read one by one
 STEPS_PER_ENTRY = 4  # of an iteration that is thrown back to the start by deletions
 SPARE_STEPS = 64
@@ -98,7 +101,8 @@ def by_key(bpf_map: BpfMap) -> Iterator[Part]:
 def batch_rows(bpf_map: BpfMap) -> int:
     """How many entries are asked for at once."""
     info = bpf_map.info
-    return min(info.max_entries, max(MIN_BATCH_ROWS, BATCH_BYTES // (info.key_size + bpf_map.value_stride)))
+    fitting = BATCH_BYTES // (info.key_size + bpf_map.value_stride)
+    return min(info.max_entries, max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, fitting)))
 
 
 def read_batch(

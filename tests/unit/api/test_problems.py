@@ -17,12 +17,14 @@ from dynmon.api import problems
 from dynmon.errors import (
     ConflictError,
     DynmonError,
+    GoneError,
     InjectionError,
     InvalidInputError,
     KernelError,
     NotFoundError,
     UnsupportedError,
 )
+from dynmon.metrics.extraction import TooMuchToRead
 from dynmon.models.base import InvalidDocument
 from dynmon.netdev import InterfaceNotFound
 
@@ -44,6 +46,8 @@ class RefusedCode(InjectionError):
         (UnsupportedError("x"), 501),
         (KernelError("x", OSError(1, "no")), 500),
         (DynmonError("x"), 500),
+        (TooMuchToRead("FLOWS", 20, 10), 413),
+        (GoneError("x"), 410),
     ],
 )
 def test_the_kind_of_an_error_decides_its_status(error: DynmonError, status: int) -> None:
@@ -54,7 +58,7 @@ def test_every_kind_of_error_has_a_status() -> None:
     """A class added to the tree of errors needs a line in the table."""
     actionable = {kind for kind in DynmonError.__subclasses__() if kind.__module__ == "dynmon.errors"}
 
-    assert actionable == {kind for kind, _ in problems.STATUSES}
+    assert actionable | {TooMuchToRead} == {kind for kind, _ in problems.STATUSES}
     assert {InvalidInputError, NotFoundError} < actionable
 
 
