@@ -18,6 +18,7 @@ from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import Daemon, running_daemon
 from tests.support import Veth, eventually, wait_until
+from tests.unit.trial.capture_files import pcap
 
 SENT = 1000
 LISTENERS = 64
@@ -265,6 +266,21 @@ def test_there_is_room_for_so_many_listeners_and_they_hold_no_thread(daemon: Dae
     eventually(lambda: descriptors(daemon), before)
     with listening(daemon):
         assert descriptors(daemon) > before
+
+
+@pytest.mark.parametrize("code", [RINGBUF_DIALECT, PERF_LIBBPF], ids=["ringbuf", "perf"])
+def test_a_dry_run_shows_the_records(daemon: Daemon, client: DynmonClient, code: str) -> None:
+    """And explains what they are."""
+    client.create("dm")
+    report = client.dry_run("dm", config(code), pcap(FRAME, FRAME, FRAME))
+
+    assert ["seen"] == [each["name"] for each in report["metrics"]]
+    assert [1, 2, 3] == [value["number"] for value in report["metrics"][0]["value"]]
+    [shown] = [each for each in report["maps"] if each["name"] == "EVENTS"]
+    assert report["metrics"][0]["value"] == shown["entries"]
+    [explained] = report["explanation"]["ingress-path"]["metrics"]
+    assert ["event.number", "event.length", "event.port"] == [leaf["path"] for leaf in explained["value"]]
+    assert "events" in explained["left-out"]
 
 
 def test_a_daemon_that_is_told_to_end_lets_its_listeners_go(tmp_path: Path, veth: Veth) -> None:

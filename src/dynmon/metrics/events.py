@@ -54,6 +54,16 @@ class BoundEvents:
         """The metric's name."""
         return self.config.name
 
+    @property
+    def map_name(self) -> str:
+        """The name that the code gives the map."""
+        return self.bpf_map.info.name
+
+    @property
+    def map_type(self) -> str:
+        """The type of the map in a word."""
+        return self.bpf_map.info.map_type.name.lower()
+
     def reading(self) -> Reading:
         """What a read of its value answers: there is none, and why."""
         typed = self.value_type or UNKNOWN
@@ -65,7 +75,7 @@ class BoundEvents:
         typed = self.value_type
         return MetricDescription(
             name=self.name,
-            map=self.bpf_map.info.name,
+            map=self.map_name,
             map_type=self.bpf_map.info.map_type,
             variable=None,
             key=(),

@@ -5,8 +5,8 @@ The maps belong to the trial and nobody else writes them, so a queue can be empt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from dynmon.compiler import Spelling
 from dynmon.dataplane import LoadedPath
 from dynmon.dataplane.constants import READ_ONLY
 from dynmon.metrics import BoundMetric, UnreadableMap
+from dynmon.metrics.events import BoundEvents, EventSource, bind_events, is_events
 from dynmon.metrics.readings import QUEUES, entries_of
+from dynmon.metrics.refusals import EVENTS
 from dynmon.metrics.shapes import SHAPES
 from dynmon.models import MetricConfig
 
@@ -64,21 +66,24 @@ def constants(path: LoadedPath) -> Iterator[Constant]:
                 yield Constant(variable, path.btf.describe(path.btf.variables[variable].type_id), value)
 
 
-def bind(path: LoadedPath, config: MetricConfig) -> BoundMetric:
+def bind(path: LoadedPath, config: MetricConfig) -> BoundMetric | BoundEvents:
     """The metric on the maps of `path`.
 
     Raises:
         InjectionError: It names a map that it cannot have.
     """
+    if is_events(config, path.maps):
+        return bind_events(config, path.placement.direction, path.maps, path.btf)
     return BoundMetric.bind(config, path.placement.direction, path.maps, path.btf, path.loaded.declared)
 
 
 def metric_of_map(path: LoadedPath, name: str) -> tuple[BoundMetric | None, str]:
     """A metric that reads the map called `name`; None, and why, where that cannot be."""
     try:
-        return bind(path, MetricConfig(name=name, map_name=name)), ""
+        metric = bind(path, MetricConfig(name=name, map_name=name))
     except UnreadableMap as error:
         return None, error.reason
+    return (None, EVENTS) if isinstance(metric, BoundEvents) else (metric, "")
 
 
 def contents(path: LoadedPath, limit: int | None) -> Iterator[Contents]:
@@ -93,6 +98,22 @@ def contents(path: LoadedPath, limit: int | None) -> Iterator[Contents]:
             first = entries if limit is None else entries.part(0, limit)
             shown = SHAPES[bpf_map.info.map_type](metric, first)
             yield Contents(name, bpf_map.info.map_type.name.lower(), shown, len(entries) - len(first))
+
+
+@contextmanager
+def listening(metrics: Sequence[BoundMetric | BoundEvents]) -> Iterator[Callable[[], dict[str, list[bytes]]]]:
+    """Inside of the block, a way to take out what the maps of event metrics have got, by the map's name.
+
+    Before, a perf event array takes nothing. There are no more records than the buffers have room for.
+    """
+    maps = {each.map_name: each.bpf_map for each in metrics if isinstance(each, BoundEvents)}
+    with ExitStack() as owned:
+        sources = {name: owned.enter_context(EventSource(each)) for name, each in maps.items()}
+        yield lambda: {name: _all_records(source) for name, source in sources.items()}
+
+
+def _all_records(source: EventSource) -> list[bytes]:
+    return [record.data for records in iter(lambda: source.take()[0], []) for record in records]
 
 
 @contextmanager

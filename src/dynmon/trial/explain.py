@@ -13,6 +13,7 @@ from dynmon.dataplane.constants import READ_ONLY
 from dynmon.dataplane.programs import hook_of, is_foreign
 from dynmon.errors import diagnostics_as_data
 from dynmon.metrics import BoundMetric, MetricDescription, describe
+from dynmon.metrics.events import BoundEvents
 from dynmon.trial.contents import Constant, constants, metric_of_map, own_maps
 from dynmon.trial.helpers import helper_name
 
@@ -100,7 +101,7 @@ class Explanation:
         }
 
 
-def explain(path: LoadedPath, metrics: Sequence[BoundMetric]) -> Explanation:
+def explain(path: LoadedPath, metrics: Sequence[BoundMetric | BoundEvents]) -> Explanation:
     """Explain a path that was built with ``verbose``, and what `metrics` will read and export of it."""
     facts = path.facts or ObjectFacts((), (), b"", "")
     chosen = path.blueprint.program
@@ -120,7 +121,7 @@ def explain(path: LoadedPath, metrics: Sequence[BoundMetric]) -> Explanation:
         maps=tuple(_maps(path, facts)),
         constants=tuple(constants(path)),
         tail_calls=tuple(_tail_calls(path, facts)),
-        metrics=tuple(describe(metric) for metric in metrics),
+        metrics=tuple(each.describe() if isinstance(each, BoundEvents) else describe(each) for each in metrics),
         warnings=tuple(diagnostics_as_data(path.artifact.warnings)),
     )
 

@@ -6,20 +6,22 @@ cubes' or the other path's: before a packet runs, empty ones take their places, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from dynmon.bpf import BpfMap
-from dynmon.dataplane import EXTERN, PUBLIC, SHARED, Found, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.bpf import BpfMap, OpenError
+from dynmon.dataplane import EXTERN, Found, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.dataplane.shared_maps import check_shared, offered, public_sides
 from dynmon.errors import InvalidInputError
 from dynmon.metrics import BoundMetric, ExpositionFormat, expose, families_of, read
+from dynmon.metrics.events import BoundEvents
 from dynmon.models import CubeType, DataplaneConfig, Direction, LogLevel
 from dynmon.trial.capture import packets
-from dynmon.trial.contents import bind, contents, refilled
+from dynmon.trial.contents import bind, contents, listening, refilled
 from dynmon.trial.explain import explain
 from dynmon.trial.log_lines import LogLines
 from dynmon.trial.replay import Replay, ReplayLimits, replay
@@ -84,12 +86,12 @@ def rehearse(foundry: Foundry, rehearsal: Rehearsal) -> dict[str, Any]:
         explanation = {each.path_name: explain(path, _bound(path)).wire() for each, path in paths.items()}
         report: dict[str, Any] = {"explanation": explanation}
         if rehearsal.capture is not None:
-            with _apart(_logging_to(foundry, log), paths[direction]) as path:
+            with _apart(_logging_to(foundry, log), paths[direction]) as path, listening(_bound(path)) as records:
                 outcome = replay(path, packets(rehearsal.capture), log, rehearsal.limits)
                 report |= {
                     "direction": direction.value,
                     **_told(outcome, path),
-                    **_counted(path, rehearsal.limits.entries),
+                    **_counted(path, records(), rehearsal.limits.entries),
                     **_said(log),
                 }
         return report
@@ -104,7 +106,7 @@ def _direction(rehearsal: Rehearsal) -> Direction:
     return direction
 
 
-def _bound(path: LoadedPath) -> list[BoundMetric]:
+def _bound(path: LoadedPath) -> list[BoundMetric | BoundEvents]:
     return [bind(path, metric) for metric in path.config.metric_configs]
 
 
@@ -114,24 +116,41 @@ def _built(foundry: Foundry, rehearsal: Rehearsal, log: LogLines) -> Iterator[di
     own = _logging_to(foundry, log)
     paths: dict[Direction, LoadedPath] = {}
     with ExitStack() as owned:
-        for direction in Direction:
-            config = rehearsal.config.path(direction)
-            if config is None:
-                continue
-            offers: dict[str, int] = {}
-            pinned: dict[str, int] = {}
-            for other, maps in rehearsal.offers.items():
-                if not rehearsal.config.path(other):  # a path that is tried as well takes its place
-                    offers |= maps
-            for tried in paths.values():
-                offers |= maps_tagged(tried.loaded, SHARED)
-                pinned |= tried.pinned
-            built = own.build(
-                config, rehearsal.placement(direction), Found(rehearsal.cube_name, offers, pinned), verbose=True
-            )
-            paths[direction] = owned.enter_context(built)
-            own.public_maps.check(rehearsal.cube_name, maps_tagged(built.loaded, PUBLIC))
+        waiting = [direction for direction in Direction if rehearsal.config.path(direction)]
+        while waiting:
+            direction = waiting.pop(0)
+            try:
+                paths[direction] = owned.enter_context(_built_one(own, rehearsal, direction, paths))
+            except OpenError as error:
+                if not (error.undefined and waiting):
+                    raise
+                # What it refers to may be declared by the other path; without it, that is refused as well.
+                other = waiting.pop(0)
+                paths[other] = owned.enter_context(_built_one(own, rehearsal, other, paths))
+                waiting.append(direction)
+        check_shared(paths)
+        declared, used = public_sides(paths)
+        theirs = {name for maps in rehearsal.offers.values() for name in maps}
+        public = {name: each for name, each in used.items() if name not in theirs}
+        own.public_maps.check(rehearsal.cube_name, declared, public)
         yield paths
+
+
+def _built_one(
+    foundry: Foundry, rehearsal: Rehearsal, direction: Direction, paths: Mapping[Direction, LoadedPath]
+) -> LoadedPath:
+    config = rehearsal.config.path(direction)
+    assert config is not None, "only paths with code are tried"
+    offers: dict[str, int] = {}
+    pinned: dict[str, int] = {}
+    for other, maps in rehearsal.offers.items():
+        if not rehearsal.config.path(other):  # a path that is tried as well takes its place
+            offers |= maps
+    for tried in paths.values():
+        offers |= offered(tried)
+        pinned |= tried.pinned
+    # Of no cube: it takes over no public map that is in use.
+    return foundry.build(config, rehearsal.placement(direction), Found("", offers, pinned), verbose=True)
 
 
 def _logging_to(foundry: Foundry, log: LogLines) -> Foundry:
@@ -182,11 +201,14 @@ def _told(outcome: Replay, path: LoadedPath) -> dict[str, Any]:
     }
 
 
-def _counted(path: LoadedPath, limit: int | None) -> dict[str, Any]:
-    """The metrics as JSON and as text, and all that the maps hold."""
-    metrics = _bound(path)
+def _counted(path: LoadedPath, records: Mapping[str, Sequence[bytes]], limit: int | None) -> dict[str, Any]:
+    """The metrics as JSON and as text, and all that the maps hold; `records` are those of event metrics, by map."""
+    bound = _bound(path)
+    metrics = [each for each in bound if isinstance(each, BoundMetric)]
+    events = [each for each in bound if isinstance(each, BoundEvents)]
     with refilled(path.maps):
-        readings = [{"name": each.name, "value": each.value} for each in (read(one, drain=True) for one in metrics)]
+        values = {each.name: each.value for each in (read(one, drain=True) for one in metrics)}
+    values |= {each.name: [value for value, _ in each.decode(records[each.map_name])] for each in events}
     texts = {}
     for key, form in (("open-metrics", ExpositionFormat.OPENMETRICS), ("prometheus", ExpositionFormat.TEXT)):
         with refilled(path.maps):
@@ -195,6 +217,12 @@ def _counted(path: LoadedPath, limit: int | None) -> dict[str, Any]:
         {"name": each.name, "type": each.map_type, "entries": each.entries, "left-out": each.left_out}
         for each in contents(path, limit)
     ]
+    heard = {each.map_name: (each, values[each.name] or []) for each in events}
+    maps += [
+        {"name": name, "type": each.map_type, "entries": taken[:limit], "left-out": len(taken[limit:]) if limit else 0}
+        for name, (each, taken) in heard.items()
+    ]
+    readings = [{"name": each.config.name, "value": values[each.config.name]} for each in bound]
     return {"metrics": readings, **texts, "maps": maps}
 
 
