@@ -1,0 +1,62 @@
+"""Every packet is in exactly one window, whatever map counts it, however it is read, wherever the program runs.
+
+Senders on two CPUs, a reader that reads as fast as it can: what it read in all is what was sent. With EXACT_PACKETS
+in each round and EXACT_REPEAT rounds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dynmon.cubes import DynmonCube
+from tests.kernel.exactness.counting import (
+    CODES,
+    HOOKS,
+    OPTIONS,
+    PACKETS,
+    POPPED,
+    READS,
+    REPEAT,
+    Hook,
+    path,
+    read_while,
+    total,
+)
+from tests.traffic import Wire
+
+
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("kind", CODES)
+def test_the_windows_add_up_to_the_packets(
+    place: Callable[[Hook, dict[str, Any]], DynmonCube],
+    wire_to: Callable[[Hook], Wire],
+    kind: str,
+    options: str,
+    hook: Hook,
+) -> None:
+    wire = wire_to(hook)
+    cube = place(hook, {hook.direction.path_name: path(kind, options)})
+
+    def read(name: str = "counts") -> int:
+        return total(cube.read_metric(hook.direction, name, drain=True).value)
+
+    sent = before = 0
+    for _ in range(REPEAT):
+        with wire.flood() as flood:
+            found = read_while(lambda reads: flood.packets < PACKETS or reads < READS, read)
+        found.append(read())
+        sent += flood.packets
+        if kind in POPPED or options != "swap":
+            # What was too much for a queue is in no window, but counted.
+            assert sent == before + sum(found) + read("refused")
+            before += sum(found)
+        else:
+            assert all(older <= newer for older, newer in itertools.pairwise([before, *found]))
+            assert sent == found[-1]
+            before = found[-1]
+    assert kind in POPPED or 0 == read("refused")
