@@ -47,7 +47,7 @@ def _compare(
     for turn in range(ROUNDS + 1):
         sides = [("dialect", dialect), ("handwritten", ours)]
         for name, program in sides if turn % 2 else reversed(sides):
-            times[name].append(_seconds_per_packet(program))
+            times[name].append(seconds_per_packet(program))
     # The first turn warms caches and clocks.
     measured, theirs = (median(times[name][1:]) for name in ("dialect", "handwritten"))
     return Figure(
@@ -86,7 +86,7 @@ def _compile_by_hand(name: str, scratch: Path) -> bytes:
     return target.read_bytes()
 
 
-def _seconds_per_packet(program: Program) -> float:
+def seconds_per_packet(program: Program) -> float:
     """The time of this thread, which runs the program: what the kernel itself reports is whole nanoseconds."""
     before = time.thread_time_ns()
     result = program.test_run(PACKET, REPEAT)
