@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ PART_RECORDS = 256
 PART_BYTES = 1 << 18
 # Programs may put records in without waking us (BPF_RB_NO_WAKEUP); they are found after so long.
 LOOK_SECONDS = 1.0
+# Under load, records come in packs: to wake up for each would cost far more than the record.
+PAUSE_SECONDS = 0.002
 MIN_RECORD_BYTES = 8
 REPLACED = "the code was replaced"
 DELETED = "the cube was deleted"
@@ -106,7 +109,10 @@ class EventStream(Owner):
         self._ready: Callable[[], None] = lambda: None
 
     def notify(self, ready: Callable[[], None]) -> None:
-        """Call `ready` whenever there is something to take, also now; it must be quick and not fail."""
+        """Call `ready` now, and when there is something to take after there was nothing; it must be quick and not fail.
+
+        Who is called takes until there is nothing.
+        """
         self._ready = ready
         ready()
 
@@ -125,6 +131,7 @@ class EventStream(Owner):
     def put(self, metric: BoundEvents, records: Sequence[Record], lost: int) -> None:
         """Hear what a consumer took out."""
         with self._lock:
+            is_first = not self._queue and not self._lost  # otherwise the listener is under way already
             if lost:
                 self._lost[metric] += lost
             for record in records:
@@ -133,7 +140,8 @@ class EventStream(Owner):
             while len(self._queue) > QUEUE_RECORDS or (self._bytes > QUEUE_BYTES and len(self._queue) > 1):
                 dropped, _ = self._pop()
                 self._lost[dropped] += 1
-        self._ready()
+        if is_first:
+            self._ready()
 
     def end(self, reason: str) -> None:
         """Say that nothing comes any more, behind all that is there."""
@@ -203,17 +211,18 @@ class _Consumer:
             waiter.register(self._source.fd, select.EPOLLIN)
             waiter.register(self._stop, select.EPOLLIN)
             while all(descriptor != self._stop for descriptor, _ in waiter.poll(LOOK_SECONDS)):
-                self._forward()
+                if self._forward() < RECORDS_AT_ONCE:
+                    time.sleep(PAUSE_SECONDS)
         for _ in range(self._rounds_until_empty):
             if not self.receivers or not self._forward():
                 break
 
-    def _forward(self) -> bool:
+    def _forward(self) -> int:
         records, lost = self._source.take()
         if records or lost:
             for metric, stream in self.receivers:
                 stream.put(metric, records, lost)
-        return bool(records)
+        return len(records)
 
 
 class _Consumers:
