@@ -11,6 +11,7 @@ import pytest
 from dynmon.client import ApiError, DynmonClient
 from tests.daemon import running_daemon
 from tests.support import eventually, needs, run
+from tests.unit.trial.capture_files import pcap
 
 pytestmark = needs("kernel", "clang", "bpftool")
 
@@ -229,3 +230,56 @@ def test_a_refused_injection_takes_no_public_map_away(client, veth):
     eventually(lambda: count(client, "user"), 100)
     client.create("heir", {"dataplane-config": {"ingress-path": path(PUBLIC)}})
     assert 100 == count(client, "heir")
+
+
+# append to tests/e2e/test_shared_maps.py with: from tests.unit.trial.capture_files import pcap
+
+
+def test_egress_may_declare_what_ingress_refers_to(client, veth):
+    """The other way round, too; also when one of the two is replaced, and the other follows to the new map."""
+    make(client, veth, "monitor", path(EXTERN, 100), path(SHARED))
+    veth.send_in(FRAME, count=7)
+    veth.send_out(FRAME, count=5)
+    eventually(lambda: count(client), 705)
+
+    client.inject("monitor", {"egress-path": path(SHARED)})
+    assert 0 == count(client)
+    veth.send_in(FRAME)
+    eventually(lambda: count(client, direction="egress"), 100)
+    client.inject("monitor", {"ingress-path": path(EXTERN)})
+    assert 100 == count(client)
+
+
+def test_a_map_shared_by_both_paths_is_declared_once(client, veth):
+    """Two declarations would be two maps."""
+    make(client, veth, "monitor", path(SHARED))
+    for egress in (SHARED, PUBLIC):
+        with pytest.raises(ApiError, match="'ALL' is declared by the ingress code and by the egress code") as caught:
+            client.inject("monitor", {"egress-path": path(egress)})
+        assert "extern" in caught.value.fields()["hint"]
+    client.inject("monitor", {"ingress-path": path(EXTERN), "egress-path": path(SHARED)})
+
+
+def test_a_trial_leaves_public_maps_alone(client, veth):
+    """Though its declaration would go on in one."""
+    make(client, veth, "owner", path(PUBLIC))
+    make(client, veth, "user", path(EXTERN, 100))
+    code = path(PUBLIC, 7)
+    client.explain("owner", {"ingress-path": code})
+    report = client.dry_run("owner", {"ingress-path": {**code, "initial-entries": {"ALL": [5]}}}, pcap(*[FRAME] * 3))
+
+    assert [26] == report["metrics"][0]["value"]
+    assert 0 == count(client, "user")
+
+
+def test_a_trial_of_both_paths_shares_as_an_injection_does(client):
+    """Whichever declares the map; and it refuses what an injection refuses."""
+    client.create("monitor")
+    config = {"ingress-path": path(EXTERN, 100), "egress-path": path(SHARED)}
+    report = client.dry_run("monitor", config, pcap(*[FRAME] * 3), "ingress")
+    assert [300] == report["metrics"][0]["value"]
+    with pytest.raises(ApiError, match="'ALL' is declared by the ingress code and by the egress code"):
+        client.explain("monitor", {**config, "ingress-path": path(SHARED)})
+    other = {"ingress-path": pair(EXTERN, "first", "third"), "egress-path": pair(SHARED, "first", "second")}
+    with pytest.raises(ApiError, match="field 'third' stands where the other has 'second'"):
+        client.explain("monitor", other)

@@ -294,6 +294,7 @@ class DynmonCube:
         No lock is taken: a thread that held one is not in the child, and will not give it back.
         """
         self._dataplane.abandon()
+        self._foundry.public_maps.close()
 
     def _placement(self, direction: Direction, level: LogLevel | None = None) -> Placement:
         return Placement(self.cube_id, direction, self.type.hook(direction), level or self.loglevel)

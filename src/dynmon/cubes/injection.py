@@ -77,7 +77,7 @@ class Builder:
         """
         self._build.paths.update(dict.fromkeys(wanted))
         self._load({direction: config for direction, config in wanted.items() if config})
-        for direction, path in self._others():
+        for direction, path in self._after().items():
             if renewed := self._renewed(direction, path):
                 self._rebuild(direction, path, renewed)
         check_shared(self._after())
@@ -103,7 +103,8 @@ class Builder:
             except OpenError as error:
                 if not (error.undefined and waiting):
                     raise
-                self._load_one(waiting.pop(0), wanted[waiting[0]])
+                declarer = waiting.pop(0)
+                self._load_one(declarer, wanted[declarer])
                 self._load_one(direction, wanted[direction])
 
     def _load_one(self, direction: Direction, config: PathConfig) -> None:
@@ -132,6 +133,8 @@ class Builder:
         self._add(direction, self._foundry.rebuild(path, self._placement(direction), renewed))
 
     def _add(self, direction: Direction, path: LoadedPath) -> None:
+        if before := self._build.paths.get(direction):
+            before.close()
         self._build.paths[direction] = path
         self._build.undo.callback(path.close)
 

@@ -26,14 +26,14 @@ from dynmon.metrics.accounts import Account
 from dynmon.metrics.events import BoundEvents
 from dynmon.metrics.extraction import Entries, pop, take
 from dynmon.metrics.ledger import Ledger
-from dynmon.metrics.readings import NOT_DRAINED, QUEUES, now
+from dynmon.metrics.readings import NOT_DRAINED, QUEUES, note_on, now
 from dynmon.models import Direction
 from dynmon.settings import ReadLimits
 
 Item = Account | BoundEvents
 BEGINNING = ""
 VALUES_AT_ONCE = 4096
-NO_WINDOWS = "a {kind} gives each value once; read it without since"
+NO_WINDOWS = "a {kind} has no windows; read it without since"
 
 
 class SinceWithPages(InvalidInputError):
@@ -78,9 +78,10 @@ class Reads:
         before = list(self._accounts())
         for direction, fresh in items.items():
             for account in fresh:
-                known = [each for each in before if isinstance(account, Account) and account.is_heir_of(each)]
-                if isinstance(account, Account) and known:
-                    account.succeed(next((each for each in known if each.name == account.name), known[0]))
+                if isinstance(account, Account):
+                    known = [each for each in before if account.is_heir_of(each)]
+                    same = [each for each in known if (each.metric.direction, each.name) == (direction, account.name)]
+                    account.succeed(same[0] if same else None, known)
             self._items[direction] = list(fresh)
 
     def read(
@@ -183,9 +184,9 @@ class Reads:
         live = self._live(item)
         if drain:
             metric, entries, cursor = item.take(live, page)
-            return Reading(item.name, timestamp, metric, entries, cursor=cursor)
+            return Reading(item.name, timestamp, metric, entries, note_on(entries), cursor)
         metric, seen = item.look(live)
-        note = "" if seen is not None else NOT_DRAINED.format(kind=live.info.map_type.name.lower())
+        note = note_on(seen) if seen is not None else NOT_DRAINED.format(kind=item.kind)
         return Reading(item.name, timestamp, metric, seen, note)
 
     def _windows(self, items: Sequence[Item], timestamp: int, since: str) -> list[Reading]:
@@ -203,7 +204,7 @@ class Reads:
     def _window(self, item: Item, timestamp: int, marks: Mapping[Name, tuple[Ledger, int]] | None) -> Reading:
         if isinstance(item, BoundEvents):
             return item.reading()
-        if item.is_queue:
+        if not item.has_windows:
             return Reading(item.name, timestamp, item.metric, None, NO_WINDOWS.format(kind=item.kind))
         if marks is None:
             metric, entries = item.since(self._live(item), None)

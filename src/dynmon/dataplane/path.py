@@ -122,8 +122,11 @@ class Foundry:
                     verbose=verbose,
                 )
         path = LoadedPath(config, placement, blueprint, loaded)
+        # What goes on in a map that was there before is not to be overwritten.
+        there = {*found.kept, *(name for name, number in lent.numbers.items() if _is(loaded, name, number))}
+        entries = {name: each for name, each in (config.initial_entries or {}).items() if name not in there}
         try:
-            write_entries(config.initial_entries or {}, loaded, path.btf, placement.direction)
+            write_entries(entries, loaded, path.btf, placement.direction)
         except BaseException:
             path.close()
             raise
@@ -217,6 +220,10 @@ class Foundry:
                 verbose=verbose,
             )
         )
+
+
+def _is(loaded: LoadedObject, name: str, number: int) -> bool:
+    return name in loaded.maps and loaded.maps[name].info.id == number
 
 
 @contextmanager

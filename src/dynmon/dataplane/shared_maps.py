@@ -144,11 +144,13 @@ class Lent:
     """Descriptors of public maps for one load.
 
     `offers` are for what the code calls ``extern``; `takeovers` are in use by other cubes, so that a declaration of the
-    name goes on in them. `owners` are the cubes that declare those offered, "" where none does any more.
+    name goes on in them; `numbers` are the kernel's for these. `owners` are the cubes that declare those offered, ""
+    where none does any more.
     """
 
     offers: Mapping[str, int]
     takeovers: Mapping[str, int]
+    numbers: Mapping[str, int]
     owners: Mapping[str, str]
 
 
@@ -189,23 +191,15 @@ class PublicMaps(Owner):
                 for name, each in maps.items()
                 if cube and each.owner in (cube, "") and each.used_beside(cube)
             }
-            yield Lent(offers, takeovers, {name: each.owner for name, each in maps.items()})
+            numbers = {name: maps[name].shared.map_id for name in takeovers}
+            yield Lent(offers, takeovers, numbers, {name: each.owner for name, each in maps.items()})
 
-    def offers(self) -> dict[str, int]:
-        """The descriptors that ``extern`` declarations may refer to, by map name."""
-        with self._lock:
-            return {name: each.shared.fd for name, each in self._maps.items()}
-
-    def check(
-        self, cube: str, declared: Mapping[str, SharedMap | int], used: Mapping[str, SharedMap] = NOTHING
-    ) -> None:
+    def check(self, cube: str, declared: Mapping[str, SharedMap], used: Mapping[str, SharedMap] = NOTHING) -> None:
         """Raise what publishing maps of these layouts would raise: those of a trial are no public ones themselves."""
         with self._lock:
-            self._settled(cube, _known(declared), used, by_layout=True)
+            self._settled(cube, declared, used, by_layout=True)
 
-    def publish(
-        self, cube: str, declared: Mapping[str, SharedMap | int], used: Mapping[str, SharedMap] = NOTHING
-    ) -> None:
+    def publish(self, cube: str, declared: Mapping[str, SharedMap], used: Mapping[str, SharedMap] = NOTHING) -> None:
         """From now on `cube` declares these public maps and uses those, in place of what it did: all or nothing.
 
         Publishing what it declared and used before takes that back, as long as nobody else publishes in between.
@@ -218,7 +212,7 @@ class PublicMaps(Owner):
         """
         with self._lock, ExitStack() as undo:
             before = {each.shared.fd for each in self._maps.values()}
-            after = self._settled(cube, _known(declared), used)
+            after = self._settled(cube, declared, used)
             for name, each in after.items():
                 if each.shared.fd not in before:  # the cube's own, which it may close
                     fd = os.dup(each.shared.fd)
@@ -254,13 +248,6 @@ class PublicMaps(Owner):
                 is_it = there and (by_layout or ours.map_id == there.shared.map_id)
                 after[name] = step(cube, name, ours, there, bool(is_it))
         return {name: each for name, each in after.items() if each.owner or each.users}
-
-
-def _known(maps: Mapping[str, SharedMap | int]) -> dict[str, SharedMap]:
-    return {
-        name: each if isinstance(each, SharedMap) else _shared(BpfMap.from_fd(each, name), Btf.parse(b""), "")
-        for name, each in maps.items()
-    }
 
 
 def _declared(cube: str, name: str, ours: SharedMap, there: _Public | None, is_it: bool) -> _Public:

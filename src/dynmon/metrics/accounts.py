@@ -7,6 +7,7 @@ totals of counters go on for ever.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,8 @@ from dynmon.bpf import BpfMap, MapType
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries, extract, page, pop
 from dynmon.metrics.ledger import Ledger
-from dynmon.metrics.nested import read_nested
-from dynmon.metrics.paging import Page, decode_cursor, encode_cursor, first, rows_of
+from dynmon.metrics.nested import nested_page, read_nested
+from dynmon.metrics.paging import InvalidCursor, Page, decode_cursor, encode_cursor, first, rows_of
 from dynmon.metrics.readings import QUEUES, own_part
 from dynmon.metrics.value_types import ARRAYS, TypedPlan
 from dynmon.models import MetricType
@@ -53,11 +54,17 @@ class Account:
         """Whether it is about the same map, or the same variable in there."""
         return bool(self.map_ids & other.map_ids) and self.metric.config.variable == other.metric.config.variable
 
-    def succeed(self, other: Account) -> None:
-        """Go on with what `other` knows."""
-        if other._drained:
-            self._drained, self._shown = other._drained, other._shown
-        self._observed, self._waiting = other._observed, other._waiting
+    def succeed(self, before: Account | None, others: Sequence[Account]) -> None:
+        """Go on with what is known of the map: by the same metric `before`, which ends, or else by `others`."""
+        if before:
+            self._observed, self._waiting = before._observed, before._waiting
+        known = [each._drained for each in [before, *others] if each and each._drained]
+        whole = next((each for each in known if each.keeps_total), None)
+        if before and before._drained and (before._drained.keeps_total or not (whole and _needs_total(self.metric))):
+            self._drained, self._shown = before._drained, before._shown
+        elif whole:
+            self._drained = whole.copy()
+            self._shown = self._drained.mark()
 
     def keep(self, entries: Entries) -> None:
         """Take over `entries`, just as they came out of the metric's map."""
@@ -77,7 +84,7 @@ class Account:
             return self.metric, None
         if self._drained is None:
             return self.metric, self._live(live)
-        base = self._drained.window(self._shown) if self._is_emptied else self._drained.total()
+        base = self._drained.window(self._shown) if self._is_emptied else self._everything(self._drained)
         if self._is_emptied and self._waiting is not None:
             base = self._drained.combined(self._waiting, base)
         return self._wide(self._drained), self._drained.with_live(base, self._live(live))
@@ -95,9 +102,10 @@ class Account:
         wide = self._wide(self._drained)
         if self._is_emptied:
             return wide, *self._served(self._unseen(self._drained, wanted), wanted)
-        if self.metric.swaps:
-            return wide, *first(self._drained.total(), wanted)
-        return wide, *first(self._drained.with_live(self._drained.total(), self._live(live)), wanted)
+        everything = self._everything(self._drained)
+        if not self.metric.swaps:
+            everything = self._drained.with_live(everything, self._live(live))
+        return wide, *first(everything, wanted)
 
     def export(self, live: BpfMap, *, pops: bool) -> tuple[BoundMetric, Entries | None]:
         """What a scrape gets: of counters everything since the code runs, of gauges what a look shows.
@@ -113,9 +121,10 @@ class Account:
         is_gauge = metadata is not None and metadata.type is MetricType.GAUGE
         if self._drained is None or (is_gauge and self._is_emptied):
             return self.look(live)
-        if self.metric.config.extraction_options.swap_on_read:
-            return self._wide(self._drained), self._drained.total()
-        return self._wide(self._drained), self._drained.with_live(self._drained.total(), self._live(live))
+        everything = self._everything(self._drained)
+        if not self.is_exported_by_switch:
+            everything = self._drained.with_live(everything, self._live(live))
+        return self._wide(self._drained), everything
 
     def since(self, live: BpfMap, mark: int | None) -> tuple[BoundMetric, Entries]:
         """What happened since `mark`, after a switch where the map swaps; None is the beginning.
@@ -124,12 +133,7 @@ class Account:
         """
         if self._drained is None:
             return self._difference(self._observed or self._ledger(keeps_total=False), live, mark)
-        if mark is not None:
-            entries = self._drained.window(mark)
-        elif self._drained.keeps_total:
-            entries = self._drained.total()
-        else:
-            entries = self._drained.window(self._shown)
+        entries = self._everything(self._drained) if mark is None else self._drained.window(mark)
         return self._wide(self._drained), entries
 
     def _difference(self, observed: Ledger, live: BpfMap, mark: int | None) -> tuple[BoundMetric, Entries]:
@@ -143,6 +147,11 @@ class Account:
         whole = observed.with_live(observed.window(here), entries)
         observed.release(here)
         return self._wide(observed), whole
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether it can be read since a token: queues give each value once, and maps of maps are many maps."""
+        return not self.is_queue and self.metric.inner is None
 
     @property
     def kind(self) -> str:
@@ -159,6 +168,10 @@ class Account:
     def ledger(self) -> Ledger | None:
         """Where the marks of tokens are."""
         return self._drained or self._observed
+
+    def _everything(self, drained: Ledger) -> Entries:
+        """Since the beginning, as far as it is known: code that took over may ask for more than was kept before."""
+        return drained.total() if drained.keeps_total else drained.window(self._shown)
 
     @property
     def _is_emptied(self) -> bool:
@@ -185,8 +198,11 @@ class Account:
 
     def _page(self, live: BpfMap, wanted: Page) -> tuple[Entries, str | None]:
         if self.metric.inner is not None:
-            return first(self._live(live), wanted)
-        entries, behind = page(live, wanted.limit, decode_cursor(wanted.cursor))
+            return nested_page(self.metric, wanted, self._limits.read_bytes)
+        try:
+            entries, behind = page(live, wanted.limit, decode_cursor(wanted.cursor))
+        except ValueError as error:
+            raise InvalidCursor from error
         return own_part(self.metric, entries), encode_cursor(behind)
 
     def _unseen(self, ledger: Ledger, wanted: Page | None) -> Entries:

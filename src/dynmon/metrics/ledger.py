@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,6 +99,15 @@ class Ledger:
         for segment in self._segments.values():
             self._fold(segment)
         return self._dropped
+
+    def copy(self) -> Ledger:
+        """Another ledger that knows the same total, without the marks."""
+        other = copy(self)
+        segments = self._segments.values()
+        whole = _Segment([t for each in segments for t in each.kept], [t for each in segments for t in each.waiting])
+        other._segments = {0: whole} if self.keeps_total else {}
+        other._marks = Counter()
+        return other
 
     def add(self, entries: Entries) -> None:
         """Take over what was taken out of the map."""

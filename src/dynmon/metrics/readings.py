@@ -10,7 +10,7 @@ from typing import Any
 from dynmon.bpf import MapType
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries, extract, pop
-from dynmon.metrics.nested import read_nested
+from dynmon.metrics.nested import NestedEntries, read_nested
 from dynmon.metrics.shapes import SHAPES
 
 QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
@@ -57,13 +57,14 @@ def now() -> int:
 
 
 def read(metric: BoundMetric, *, drain: bool) -> Reading:
-    """Read what the metric's map holds now; with `drain`, queues and stacks are emptied, which cannot be read otherwise.
+    """Read what the metric's map holds now; with `drain` also a queue or stack, which is emptied by it.
 
     Raises:
         KernelError: The kernel refused the read.
     """
     entries = entries_of(metric, drain=drain)
-    note = "" if entries is not None else NOT_DRAINED.format(kind=metric.bpf_map.info.map_type.name.lower())
+    kind = metric.bpf_map.info.map_type.name.lower()
+    note = note_on(entries) if entries is not None else NOT_DRAINED.format(kind=kind)
     return Reading(metric.config.name, now(), metric, entries, note)
 
 
@@ -75,6 +76,11 @@ def entries_of(metric: BoundMetric, *, drain: bool) -> Entries | None:
     if metric.inner is not None:
         return read_nested(metric)
     return own_part(metric, extract(metric.bpf_map))
+
+
+def note_on(entries: Entries) -> str:
+    """Why some of what was read has no value; "" where all has."""
+    return entries.note if isinstance(entries, NestedEntries) else ""
 
 
 def own_part(metric: BoundMetric, entries: Entries) -> Entries:
