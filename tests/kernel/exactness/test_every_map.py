@@ -21,6 +21,7 @@ from tests.kernel.exactness.counting import (
     POPPED,
     READS,
     REPEAT,
+    SLOW_CODES,
     Hook,
     path,
     read_while,
@@ -28,17 +29,14 @@ from tests.kernel.exactness.counting import (
 )
 from tests.traffic import Wire
 
+Place = Callable[[Hook, dict[str, Any]], DynmonCube]
+WireTo = Callable[[Hook], Wire]
+
 
 @pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("kind", CODES)
-def test_the_windows_add_up_to_the_packets(
-    place: Callable[[Hook, dict[str, Any]], DynmonCube],
-    wire_to: Callable[[Hook], Wire],
-    kind: str,
-    options: str,
-    hook: Hook,
-) -> None:
+def test_the_windows_add_up_to_the_packets(place: Place, wire_to: WireTo, kind: str, options: str, hook: Hook) -> None:
     wire = wire_to(hook)
     cube = place(hook, {hook.direction.path_name: path(kind, options)})
 
@@ -60,3 +58,20 @@ def test_the_windows_add_up_to_the_packets(
             assert sent == found[-1]
             before = found[-1]
     assert kind in POPPED or 0 == read("refused")
+
+
+@pytest.mark.parametrize("hook", ["ingress-tcx", "ingress-xdp_drv", "egress-tcx"])
+@pytest.mark.parametrize("kind", SLOW_CODES)
+def test_who_has_begun_to_count_is_waited_for(place: Place, wire_to: WireTo, kind: str, hook: str) -> None:
+    """The entry that a program has looked up does not go before it has counted there."""
+    at = HOOKS[hook]
+    wire = wire_to(at)
+    cube = place(at, {at.direction.path_name: {**path(kind, "swap+empty"), "code": SLOW_CODES[kind]}})
+
+    def read() -> int:
+        return total(cube.read_metric(at.direction, "counts", drain=True).value)
+
+    for _ in range(REPEAT):
+        with wire.flood() as flood:
+            found = read_while(lambda reads: flood.packets < PACKETS or reads < READS, read)
+        assert flood.packets == sum(found) + read()
