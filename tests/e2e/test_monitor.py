@@ -196,6 +196,32 @@ def test_a_metric_that_is_emptied_on_read(veth):
         assert {"packets": [0]} == monitor.metrics()
 
 
+def test_windows_take_nothing_from_one_another(veth):
+    with Monitor(veth.host, COUNTER) as monitor:
+        veth.send_in(FRAME, count=2)
+        mine, others = monitor.windows(), monitor.windows("PKTS")
+        first = next(mine)
+        veth.send_in(FRAME, count=3)
+        second, all_so_far = next(mine), next(others)
+        veth.send_in(FRAME, count=4)
+
+        assert [2, 3, 5] == [rows["value"][0] for rows in (first, second, all_so_far)]
+        assert [4, 4] == [next(each)["value"][0] for each in (mine, others)]
+        assert {"PKTS": [9]} == monitor.metrics()
+
+
+def test_maps_that_are_kept(veth):
+    with Monitor(veth.host, COUNTER) as monitor:
+        veth.send_in(FRAME, count=2)
+        kept = monitor.inject(COUNTER, keep_maps=["PKTS"])
+        veth.send_in(FRAME, count=3)
+
+        assert {"ingress-path": {"kept": ["PKTS"], "not-kept": []}} == kept
+        assert {"PKTS": [5]} == monitor.metrics()
+        assert {} == monitor.inject(COUNTER)
+        assert {"PKTS": [0]} == monitor.metrics()
+
+
 def test_libbpf_c_with_its_options(veth):
     """Plain C with a program, a map and global variables of its own."""
     with Monitor(veth.host, LIBBPF_C, constants={"offset": 100}, map_sizes={"LENGTHS": 64}) as monitor:

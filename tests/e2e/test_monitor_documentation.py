@@ -53,5 +53,5 @@ def test_the_page_names_every_method(repository):
     page = (repository / PAGE).read_text()
     methods = [name for name in vars(Monitor) if not name.startswith("_")]
 
-    assert 8 == len(methods)
+    assert 9 == len(methods)
     assert [] == [name for name in methods if f"`{name}" not in page]

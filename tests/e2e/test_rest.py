@@ -487,7 +487,7 @@ def test_there_are_no_ports_to_connect(http: httpx.Client, word: str) -> None:
         (
             f"/dynmon/dm/{A_METRIC}",
             "help=SHOW&completion",
-            ["map-name", "variable", "type", "key-type", "extraction-options", "open-metrics-metadata"],
+            ["map-name", "variable", "type", "key-type", "extraction-options", "merge", "open-metrics-metadata"],
         ),
         ("/dynmon/dm/type", "help=SHOW&completion", ["tc", "xdp_skb", "xdp_drv"]),
         ("/dynmon/dm/uuid", "help=SHOW&completion", []),
