@@ -68,7 +68,10 @@ class ProgramExplanation(Answer):
 
 
 class MapExplanation(Answer):
-    """A map, an estimate of the memory it takes, how its entries are shown, or in ``unread`` why they cannot be."""
+    """A map, an estimate of the memory it takes, how its entries are shown, or in ``unread`` why they cannot be.
+
+    There are two ``copies`` of maps that are read by swapping, none of those that are not made.
+    """
 
     name: str
     type: str
@@ -76,6 +79,7 @@ class MapExplanation(Answer):
     value_bytes: int
     max_entries: int
     memory_bytes: int
+    copies: int
     made: bool
     key: list[LeafExplanation]
     value: list[LeafExplanation]

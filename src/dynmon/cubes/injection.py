@@ -14,8 +14,8 @@ from typing import Any
 from dynmon.bpf import OpenError
 from dynmon.cubes.events import events_of
 from dynmon.cubes.keeping import Keeping
-from dynmon.dataplane import EXTERN, PUBLIC, Found, Foundry, LoadedPath, Placement, maps_tagged
-from dynmon.dataplane.shared_maps import check_shared, offered
+from dynmon.dataplane import EXTERN, Found, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.dataplane.shared_maps import check_shared, declared_tags, offered
 from dynmon.metrics import BoundMetric
 from dynmon.metrics.accounts import Account
 from dynmon.metrics.events import BoundEvents
@@ -175,7 +175,7 @@ class Builder:
         for metrics in self._build.metrics.values():
             for metric in metrics:
                 if isinstance(metric, BoundMetric) and metric.swaps:
-                    check_swaps(metric, _declared(metric, after))
+                    check_swaps(metric, declared_tags(metric.bpf_map.info.id, after))
 
     def _swapping(self) -> dict[Direction, frozenset[str]]:
         """The maps of each path that swap: those whose metrics ask for it, in whichever path."""
@@ -220,19 +220,6 @@ def bind(path: LoadedPath) -> list[Metric]:
 def _bound(config: Any, path: LoadedPath) -> BoundMetric:
     direction, loaded = path.placement.direction, path.loaded
     return BoundMetric.bind(config, direction, path.maps, path.btf, loaded.declared)
-
-
-def _declared(metric: BoundMetric, paths: Paths) -> tuple[str, ...]:
-    """The tags of a map where it is declared: what code calls ``extern`` is the other path's, or another cube's."""
-    number = metric.bpf_map.info.id
-    tags = [
-        path.loaded.tags.get(name, ())
-        for path in paths.values()
-        for name, each in path.maps.items()
-        if each.info.id == number
-    ]
-    declared = [each for each in tags if EXTERN not in each]
-    return tuple(tag for each in declared for tag in each) if declared else (PUBLIC,)
 
 
 def _copies(path: LoadedPath, metric: BoundMetric) -> frozenset[int]:

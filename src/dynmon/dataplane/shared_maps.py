@@ -91,6 +91,18 @@ def check_shared(paths: Paths) -> None:
                 _check_layout(name, ours, theirs[name].layout, f"the {opposite} code")
 
 
+def declared_tags(number: int, paths: Paths) -> tuple[str, ...]:
+    """The tags of the map with this number where it is declared: not in these paths means in another cube's."""
+    tags = [
+        path.loaded.tags.get(name, ())
+        for path in paths.values()
+        for name, each in (path.loaded.maps.items() if path else ())
+        if path and each.info.id == number
+    ]
+    declared = [each for each in tags if EXTERN not in each]
+    return tuple(tag for each in declared for tag in each) if declared else (PUBLIC,)
+
+
 def public_sides(paths: Paths) -> tuple[dict[str, SharedMap], dict[str, SharedMap]]:
     """The public maps that the paths of one cube declare, and those of others that they refer to."""
     declared: dict[str, SharedMap] = {}

@@ -104,4 +104,6 @@ def _notes(metric: BoundMetric) -> list[str]:
         )
     elif metric.config.extraction_options.empty_on_read:
         notes.append("reading its value as JSON empties it; scrapes do not")
+    if metric.swaps:
+        notes.append("its map is made twice: a read switches to the other copy and waits for one grace period")
     return notes

@@ -32,7 +32,10 @@ class ProgramExplanation:
 
 @dataclass(frozen=True, slots=True)
 class MapExplanation:
-    """A map of the object; `description` is how it would be read, `unread` why it cannot be."""
+    """A map of the object; `description` is how it would be read, `unread` why it cannot be.
+
+    There are two `copies` of maps that are read by swapping; `memory_bytes` is what they take together.
+    """
 
     name: str
     map_type: str
@@ -40,6 +43,7 @@ class MapExplanation:
     value_bytes: int
     max_entries: int
     memory_bytes: int
+    copies: int
     is_made: bool
     description: MetricDescription | None
     unread: str
@@ -118,7 +122,7 @@ def explain(path: LoadedPath, metrics: Sequence[BoundMetric | BoundEvents]) -> E
         stack_bytes=verification.stack_bytes if verification else None,
         programs=tuple(_program(each, path, facts) for each in facts.programs),
         helpers=tuple(helper_name(number) for number in uses.helpers) if uses else (),
-        maps=tuple(_maps(path, facts)),
+        maps=tuple(_maps(path, facts, metrics)),
         constants=tuple(constants(path)),
         tail_calls=tuple(_tail_calls(path, facts)),
         metrics=tuple(each.describe() if isinstance(each, BoundEvents) else describe(each) for each in metrics),
@@ -156,28 +160,34 @@ def _why(program: ProgramFacts, path: LoadedPath, facts: ObjectFacts) -> str:
     return f"{path.blueprint.program} was chosen"
 
 
-def _maps(path: LoadedPath, facts: ObjectFacts) -> Iterator[MapExplanation]:
+def _maps(
+    path: LoadedPath, facts: ObjectFacts, metrics: Sequence[BoundMetric | BoundEvents]
+) -> Iterator[MapExplanation]:
     made = own_maps(path)
+    swapping = {each.bpf_map.info.name for each in metrics if isinstance(each, BoundMetric) and each.swaps}
     declared = {each.name: each for each in facts.maps if not each.name.startswith(READ_ONLY)}
     for name, bpf_map in made.items():
         metric, unread = metric_of_map(path, name)
         info = bpf_map.info
-        yield _map(name, info, True, describe(metric) if metric else None, unread)
+        copies = 2 if name in swapping else 1
+        yield _map(name, info, copies, describe(metric) if metric else None, unread)
     unused = declared.keys() - path.maps.keys() if path.artifact.spelling is not Spelling.DIALECT else set()
     for name in sorted(unused):
-        yield _map(name, declared[name], False, None, "it is not made, because the program does not use it")
+        yield _map(name, declared[name], 0, None, "it is not made, because the program does not use it")
 
 
-def _map(name: str, info: Any, is_made: bool, description: MetricDescription | None, unread: str) -> MapExplanation:
+def _map(name: str, info: Any, copies: int, description: MetricDescription | None, unread: str) -> MapExplanation:
     """The explanation of a map that the kernel made (MapInfo), or of one that is only declared (DeclaredMap)."""
+    memory_bytes = map_memory(info.map_type, info.key_size, info.value_size, info.max_entries)
     return MapExplanation(
         name=name,
         map_type=_type_name(info.map_type),
         key_bytes=info.key_size,
         value_bytes=info.value_size,
         max_entries=info.max_entries,
-        memory_bytes=map_memory(info.map_type, info.key_size, info.value_size, info.max_entries),
-        is_made=is_made,
+        memory_bytes=memory_bytes * max(1, copies),
+        copies=copies,
+        is_made=copies > 0,
         description=description,
         unread=unread,
     )
@@ -220,6 +230,7 @@ def _map_wire(bpf_map: MapExplanation) -> dict[str, Any]:
         "value-bytes": bpf_map.value_bytes,
         "max-entries": bpf_map.max_entries,
         "memory-bytes": bpf_map.memory_bytes,
+        "copies": bpf_map.copies,
         "made": bpf_map.is_made,
         "key": described["key"],
         "value": described["value"],

@@ -83,7 +83,8 @@ def test_what_a_read_does_is_noted(maps_and_types):
         return describe(maps_and_types.bind(name, **config)).notes
 
     assert () == notes("ONE")
-    assert ("reading its value as JSON empties it; scrapes do not",) == notes("ONE", **emptying)
+    twice = "its map is made twice: a read switches to the other copy and waits for one grace period"
+    assert ("reading its value as JSON empties it; scrapes do not", twice) == notes("ONE", **emptying)
     assert ("as JSON a value for each possible CPU, exported as their sum",) == notes("BUCKETS")
     assert ("every read of its value empties the queue; the daemon-wide /metrics leaves it out",) == notes("SIZES")
 
