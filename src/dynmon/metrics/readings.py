@@ -17,6 +17,7 @@ QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
 NOT_DRAINED = "reading a {kind} empties it, and this look must not change anything"
 # So many are decoded at once: the interpreter is never kept from its other threads for long.
 PART_ENTRIES = 4096
+PART_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Reading:
     def parts(self) -> Iterator[list[Any]]:
         """The value in lists of no more than `PART_ENTRIES`, for answers that are written as they are made."""
         if self.entries is not None:
-            for start in range(0, len(self.entries), PART_ENTRIES):
-                yield self._decoded(self.entries.part(start, start + PART_ENTRIES))
+            row_bytes = (self.entries.keys.nbytes + self.entries.values.nbytes) // max(1, len(self.entries))
+            step = max(1, min(PART_ENTRIES, PART_BYTES // max(1, row_bytes)))
+            for start in range(0, len(self.entries), step):
+                yield self._decoded(self.entries.part(start, start + step))
 
     def _decoded(self, entries: Entries) -> list[Any]:
         return SHAPES[self.metric.bpf_map.info.map_type](self.metric, entries)
