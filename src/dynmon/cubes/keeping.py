@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ NOT_BEFORE = "the code that runs does not have it"
 NOT_NOW = "the new code does not declare it"
 NOT_USED = "the new code does not use it"
 NOT_ITS_OWN = "it belongs to other code, which is where it goes on"
-MERGED_OTHERWISE = "its values are merged in another way now"
+READ_OTHERWISE = "its values are merged in another way, or of another type now"
 MADE_ANEW = "it holds programs, which are new"
 
 
@@ -84,11 +83,26 @@ def _reason_against(
         return difference
     if declared.flags != info.flags:
         return f"its flags are {declared.flags:#x}, not {info.flags:#x}"
-    return MERGED_OTHERWISE if _merges(config, name) != _merges(before.config, name) else ""
+    then, now = _readings_of(name, before.config, before.btf), _readings_of(name, config, btf)
+    return "" if _are_alike(then, now, was_drained=name in before.swapping) else READ_OTHERWISE
 
 
-def _merges(config: PathConfig, map_name: str) -> Mapping[str, Any]:
-    """How the metrics of a map merge its values: what was drained before was merged like that."""
+Reading = tuple[str, str, str]  # a variable, rules, and a type
+
+
+def _readings_of(map_name: str, config: PathConfig, btf: Btf) -> set[Reading]:
+    """How the metrics of a map, or of the variables in it, take its values."""
     return {
-        each.variable or "": each.merge for each in config.metric_configs if each.map_name == map_name and each.merge
+        (each.variable or "", repr(each.merge), each.type or "")
+        for each in config.metric_configs
+        if map_name == each.map_name
+        or (each.variable in btf.variables and btf.variables[each.variable].section == map_name)
     }
+
+
+def _are_alike(then: set[Reading], now: set[Reading], *, was_drained: bool) -> bool:
+    """Whether each metric finds what was drained before put together as it wants to have it."""
+    if not was_drained:
+        then, now = ({(variable, rules, "") for variable, rules, _ in readings} for readings in (then, now))
+    known = {variable for variable, _, _ in then}
+    return all(reading in then for reading in now if reading[0] in known)

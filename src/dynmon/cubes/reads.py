@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 from dynmon.bpf import BpfMap
@@ -32,7 +32,6 @@ from dynmon.settings import ReadLimits
 
 Item = Account | BoundEvents
 BEGINNING = ""
-VALUES_AT_ONCE = 4096
 NO_WINDOWS = "a {kind} has no windows; read it without since"
 
 
@@ -83,6 +82,7 @@ class Reads:
                     same = [each for each in known if (each.metric.direction, each.name) == (direction, account.name)]
                     account.succeed(same[0] if same else None, known)
             self._items[direction] = list(fresh)
+        self._tokens.forget_all_but([each.ledger for each in self._accounts() if each.ledger])
 
     def read(
         self, directions: Sequence[Direction], *, drain: bool, since: str | None = None
@@ -134,7 +134,8 @@ class Reads:
             DynmonError: The switch failed; nothing is lost.
         """
         accounts = {id(each.metric): each for each in self._accounts()}
-        self._moment([each for each in accounts.values() if each.is_exported_by_switch], switches=True)
+        exported = [each for each in accounts.values() if each.is_exported_by_switch and (pops or not each.is_queue)]
+        self._moment(exported, switches=True)
 
         def entries(metric: BoundMetric) -> tuple[BoundMetric, Entries | None]:
             account = accounts[id(metric)]
@@ -150,7 +151,17 @@ class Reads:
         """Entries of the metrics of a path that were drained and not kept: there was no room for them."""
         with self.lock:
             accounts = [each for each in self._items[direction] if isinstance(each, Account)]
-            return sum(each.ledger.dropped for each in accounts if each.ledger)
+            return sum(each.dropped for each in accounts)
+
+    def settle(self) -> None:
+        """Take over what a switch that did not come to its end has left behind; to be used with the lock held.
+
+        Raises:
+            KernelError: The kernel refused; nothing is lost.
+        """
+        paths = self._dataplane.paths
+        self._settle([paths[direction] for direction in self._unsettled if direction in paths])
+        self._unsettled.clear()
 
     def clear(self) -> None:
         """Forget everything: the maps go."""
@@ -225,6 +236,7 @@ class Reads:
             for each in items
             if switches and isinstance(each, Account) and self._swaps(each) and (whoever_asks or each.metric.swaps)
         }
+        self.settle()
         return self._switch(self._coupled(directions)) if directions else now()
 
     def _swaps(self, account: Account) -> bool:
@@ -245,8 +257,6 @@ class Reads:
             DynmonError: The kernel refused. What some packets counted already is kept for the next time.
         """
         paths = [self._dataplane.paths[direction] for direction in directions]
-        if self._unsettled.intersection(directions):  # a switch before this one did not come to its end
-            self._settle(paths)
         self._unsettled.update(directions)
         with self._state:
             self._dataplane.switch(directions)
@@ -255,8 +265,10 @@ class Reads:
         self._unsettled.difference_update(directions)
         return timestamp
 
-    def _settle(self, paths: Iterable[LoadedPath]) -> None:
+    def _settle(self, paths: Sequence[LoadedPath]) -> None:
         """Wait until nobody writes to the idle copies, and drain them."""
+        if not paths:
+            return
         self._wait()
         for path in paths:
             if path.idle:
@@ -267,11 +279,12 @@ class Reads:
         accounts = [each for each in self._accounts() if idle.info.id in each.map_ids]
 
         def keep(entries: Entries) -> None:
-            for each in accounts:
-                each.keep(entries)
+            with ExitStack() as all_of_them:  # whatever becomes of the others
+                for each in accounts:
+                    all_of_them.callback(each.keep, entries)
 
         if idle.info.map_type not in QUEUES:
             take(idle, keep)
             return
-        while len(values := pop(idle, VALUES_AT_ONCE)):
+        while len(values := pop(idle, idle.info.max_entries)):
             keep(values)

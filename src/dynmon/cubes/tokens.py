@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dynmon.cubes.errors import TokenForgotten
@@ -57,6 +58,16 @@ class Tokens:
         if seen.parent is not None and seen.parent in self._seen:
             self._seen.pop(seen.parent).release()
         return seen
+
+    def forget_all_but(self, ledgers: Iterable[Ledger]) -> None:
+        """Let go of ledgers that are in use no more, and of the tokens that only go into such."""
+        used = {id(each) for each in ledgers}
+        for token, seen in list(self._seen.items()):
+            marks = {name: each for name, each in seen.marks.items() if id(each[0]) in used}
+            if marks or not seen.marks:
+                self._seen[token] = Seen(marks, seen.parent)
+            else:
+                del self._seen[token]
 
     def clear(self) -> None:
         """Forget all, with the ledgers that they refer to."""

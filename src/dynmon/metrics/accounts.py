@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dynmon.bpf import BpfMap, MapType
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries, extract, page, pop
-from dynmon.metrics.ledger import Ledger
+from dynmon.metrics.ledger import BEGINNING, Ledger
 from dynmon.metrics.nested import nested_page, read_nested
 from dynmon.metrics.paging import InvalidCursor, Page, decode_cursor, encode_cursor, first, rows_of
 from dynmon.metrics.readings import QUEUES, own_part
@@ -37,13 +37,15 @@ class Account:
         self.map_ids = map_ids
         self._limits = limits
         self.is_queue = metric.bpf_map.info.map_type in QUEUES
-        self._drained = (
-            self._ledger(keeps_total=_needs_total(metric)) if len(map_ids) > 1 and not self.is_queue else None
-        )
+        self._is_swapping = len(map_ids) > 1 and not self.is_queue
+        # What was drained, also of a map that swaps no more; and what was seen of one that does not.
+        self._drained = self._ledger(keeps_total=_needs_total(metric)) if self._is_swapping else None
         self._observed: Ledger | None = None
         self._shown = self._drained.mark() if self._drained else NO_MARK
+        self._totals: Ledger | None = None  # where totals are, if not in that of what was drained
         # What was taken out for the JSON reader, who has not had it yet: of a queue, or behind the end of a page.
         self._waiting: Entries | None = None
+        self._dropped = 0  # of values that wait
 
     @property
     def name(self) -> str:
@@ -51,29 +53,36 @@ class Account:
         return self.metric.config.name
 
     def is_heir_of(self, other: Account) -> bool:
-        """Whether it is about the same map, or the same variable in there."""
-        return bool(self.map_ids & other.map_ids) and self.metric.config.variable == other.metric.config.variable
+        """Whether it is about the same map, or the same variable in there, and takes its values for the same thing."""
+        is_same = bool(self.map_ids & other.map_ids) and self.metric.config.variable == other.metric.config.variable
+        return is_same and (self.is_queue or other._drained is None or self.metric.widened == other.metric.widened)
 
     def succeed(self, before: Account | None, others: Sequence[Account]) -> None:
         """Go on with what is known of the map: by the same metric `before`, which ends, or else by `others`."""
+        whole = next((ledger for each in others if (ledger := each._whole)), None)
         if before:
-            self._observed, self._waiting = before._observed, before._waiting
-        known = [each._drained for each in [before, *others] if each and each._drained]
-        whole = next((each for each in known if each.keeps_total), None)
-        if before and before._drained and (before._drained.keeps_total or not (whole and _needs_total(self.metric))):
-            self._drained, self._shown = before._drained, before._shown
+            self._waiting = before._waiting
+            # What was observed is of no use once the map is drained: less in it is not a counter that was set back.
+            self._observed = None if self._is_swapping else before._observed
+        if before and before._drained:
+            self._drained, self._shown, self._totals = before._drained, before._shown, before._totals
+            if _needs_total(self.metric) and not self._whole:
+                self._totals = whole.copy(BEGINNING) if whole else self._drained.copy(self._shown)
         elif whole:
-            self._drained = whole.copy()
-            self._shown = self._drained.mark()
+            self._drained = whole.copy(BEGINNING, keeps_total=_needs_total(self.metric))
+            self._shown = self._drained.mark_at(BEGINNING)
 
     def keep(self, entries: Entries) -> None:
         """Take over `entries`, just as they came out of the metric's map."""
         if self.is_queue:
             older = self._waiting if self._waiting is not None else entries.part(0, 0)
             is_stack = self.metric.bpf_map.info.map_type is MapType.STACK  # what was pushed last comes first
-            self._waiting = joined(entries, older) if is_stack else joined(older, entries)
-        elif self._drained:
-            self._drained.add(own_part(self.metric, entries))
+            kept = entries.part(0, self._room_behind(older))
+            self._dropped += len(entries) - len(kept)
+            self._waiting = joined(kept, older) if is_stack else joined(older, kept)
+        else:
+            for ledger in filter(None, (self._drained, self._totals)):
+                ledger.add(own_part(self.metric, entries))
 
     def look(self, live: BpfMap) -> tuple[BoundMetric, Entries | None]:
         """What an emptying JSON read would give, or what has been counted so far; nothing changes.
@@ -101,6 +110,8 @@ class Account:
             return self.metric, self._live(live), None
         wide = self._wide(self._drained)
         if self._is_emptied:
+            if wanted:
+                wanted.start(self.metric.bpf_map.info.key_size)  # before anything is taken that would be lost
             return wide, *self._served(self._unseen(self._drained, wanted), wanted)
         everything = self._everything(self._drained)
         if not self.metric.swaps:
@@ -131,22 +142,16 @@ class Account:
 
         Not for queues and stacks.
         """
-        if self._drained is None:
-            return self._difference(self._observed or self._ledger(keeps_total=False), live, mark)
-        entries = self._everything(self._drained) if mark is None else self._drained.window(mark)
-        return self._wide(self._drained), entries
-
-    def _difference(self, observed: Ledger, live: BpfMap, mark: int | None) -> tuple[BoundMetric, Entries]:
-        """Of a map that nobody drains: what has changed, from one look to another."""
-        self._observed = observed
+        if self._drained and self._is_swapping:
+            entries = self._everything(self._drained) if mark is None else self._drained.window(mark)
+            return self._wide(self._drained), entries
+        observed = self._observed = self._observed or self._ledger(keeps_total=False)
         entries = self._live(live)
         observed.observe(entries)
         if mark is not None:
             return self._wide(observed), observed.window(mark)
-        here = observed.mark()
-        whole = observed.with_live(observed.window(here), entries)
-        observed.release(here)
-        return self._wide(observed), whole
+        before = self._everything(self._drained) if self._drained else observed.nothing()
+        return self._wide(observed), observed.with_live(before, entries)
 
     @property
     def has_windows(self) -> bool:
@@ -167,11 +172,21 @@ class Account:
     @property
     def ledger(self) -> Ledger | None:
         """Where the marks of tokens are."""
-        return self._drained or self._observed
+        return self._drained if self._is_swapping else self._observed
+
+    @property
+    def dropped(self) -> int:
+        """Entries that there was no room for."""
+        return self._dropped + sum(each.dropped for each in (self._drained, self._totals, self._observed) if each)
 
     def _everything(self, drained: Ledger) -> Entries:
-        """Since the beginning, as far as it is known: code that took over may ask for more than was kept before."""
-        return drained.total() if drained.keeps_total else drained.window(self._shown)
+        """Since the beginning; where nobody asked for totals so far, what the reader has not seen."""
+        return self._whole.total() if self._whole else drained.window(self._shown)
+
+    @property
+    def _whole(self) -> Ledger | None:
+        """The ledger that has totals."""
+        return self._drained if self._drained and self._drained.keeps_total else self._totals
 
     @property
     def _is_emptied(self) -> bool:
@@ -208,20 +223,19 @@ class Account:
     def _unseen(self, ledger: Ledger, wanted: Page | None) -> Entries:
         """What is there for the JSON reader; further pages are of the moment of the first."""
         waiting, self._waiting = self._waiting, None
-        if waiting is not None and wanted and wanted.cursor is not None:
-            return waiting
+        if wanted and wanted.cursor is not None:
+            return ledger.nothing() if waiting is None else waiting
         window = ledger.window(self._shown)
         before, self._shown = self._shown, ledger.mark()
         ledger.release(before)
         return window if waiting is None else ledger.combined(waiting, window)
 
     def _served(self, entries: Entries, wanted: Page | None) -> tuple[Entries, str | None]:
-        """As many entries as are wanted; the others wait."""
+        """As many entries as are wanted; the others wait, also those before the page."""
         if wanted is None:
             return entries, None
         rows, cursor = rows_of(entries, wanted)
-        if cursor is not None:
-            self._waiting = without(entries, rows, is_array=self.metric.bpf_map.info.map_type in ARRAYS)
+        self._waiting = without(entries, rows, is_array=self.metric.bpf_map.info.map_type in ARRAYS)
         return entries.rows(rows), cursor
 
     def _served_values(self, live: BpfMap, wanted: Page | None) -> tuple[Entries, str | None]:
@@ -231,6 +245,10 @@ class Account:
         rest = waiting.part(end, len(waiting))
         self._waiting = rest if len(rest) else None
         return waiting.part(0, end), REST if len(rest) else None
+
+    def _room_behind(self, waiting: Entries) -> int:
+        """How many more values may wait: a queue that swaps is drained by every scrape, whether one reads it or not."""
+        return max(0, self._limits.kept_bytes // self.metric.bpf_map.info.value_size - len(waiting))
 
     def _pop(self, live: BpfMap, limit: int) -> None:
         if limit > 0:
@@ -248,15 +266,15 @@ def joined(older: Entries, newer: Entries) -> Entries:
     return Entries(np.concatenate([older.keys, newer.keys]), np.concatenate([older.values, newer.values]))
 
 
-def without(entries: Entries, rows: NDArray[np.intp], *, is_array: bool) -> Entries:
+def without(entries: Entries, rows: NDArray[np.intp], *, is_array: bool) -> Entries | None:
     """What is left when some rows have gone: of an array, which has all its indexes always, they are zero."""
     if is_array:
         values = entries.values.copy()
         values[rows] = 0
-        return Entries(entries.keys, values)
+        return Entries(entries.keys, values) if values.any() else None
     stays = np.ones(len(entries), np.bool_)
     stays[rows] = False
-    return entries.rows(np.flatnonzero(stays))
+    return entries.rows(np.flatnonzero(stays)) if stays.any() else None
 
 
 def _needs_total(metric: BoundMetric) -> bool:

@@ -200,13 +200,14 @@ def _take_by_clearing(
 ) -> None:
     """`clear` clears some of the rows, from the first on, and says how many."""
     for keys, values in parts:
+        entries = entries_of(bpf_map, keys, values)
         done = 0
         try:
             while done < len(keys):
                 done += clear(bpf_map, keys[done:])
         finally:
             if done:
-                keep(entries_of(bpf_map, keys[:done], values[:done]))
+                keep(entries.part(0, done))
 
 
 def _touched_parts(bpf_map: BpfMap) -> Iterator[Part]:

@@ -32,6 +32,7 @@ from dynmon.metrics.words import touched
 
 ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 INDEX = "<u4"
+BEGINNING = 0
 WAITING_TABLES = 64
 WAITING_ROWS = 1 << 18
 
@@ -87,7 +88,8 @@ class Ledger:
         self._max_entries = max_entries
         self.keeps_total = keeps_total
         self._max_bytes = max_bytes
-        self._segments: dict[int, _Segment] = {0: _Segment()} if keeps_total else {}
+        self._segments: dict[int, _Segment] = {BEGINNING: _Segment()} if keeps_total else {}
+        self._raw: list[Entries] = []  # on their way into the last segment
         self._marks: Counter[int] = Counter()
         self._positions = itertools.count(1)
         self._observed = self._nothing()
@@ -96,22 +98,25 @@ class Ledger:
     @property
     def dropped(self) -> int:
         """How many entries were not kept because they were new and there was no room."""
+        self._absorb()
         for segment in self._segments.values():
             self._fold(segment)
         return self._dropped
 
-    def copy(self) -> Ledger:
-        """Another ledger that knows the same total, without the marks."""
+    def copy(self, mark: int, *, keeps_total: bool = True) -> Ledger:
+        """Another ledger, without marks, whose beginning is a mark of this one, or its beginning."""
+        self._absorb()
         other = copy(self)
-        segments = self._segments.values()
+        segments = [segment for position, segment in self._segments.items() if position >= mark]
         whole = _Segment([t for each in segments for t in each.kept], [t for each in segments for t in each.waiting])
-        other._segments = {0: whole} if self.keeps_total else {}
-        other._marks = Counter()
+        other._segments, other._marks, other._raw = {BEGINNING: whole}, Counter(), []
+        other._dropped, other.keeps_total = 0, keeps_total
         return other
 
     def add(self, entries: Entries) -> None:
-        """Take over what was taken out of the map."""
-        self._append(self._table(entries))
+        """Take over what was taken out of the map; it is kept even where there is no memory to put it in its place."""
+        self._raw.append(entries)
+        self._absorb()
 
     def observe(self, entries: Entries) -> None:
         """Look at a map that nobody empties: what was added to it since the last look comes in, at first everything."""
@@ -125,12 +130,19 @@ class Ledger:
 
     def mark(self) -> int:
         """A mark at the present end."""
+        self._absorb()
         position = next(reversed(self._segments), None)
         if position is None or self._segments[position].tables:
             position = next(self._positions)
             self._segments[position] = _Segment()
         self._marks[position] += 1
         return position
+
+    def mark_at(self, mark: int) -> int:
+        """Once more the mark that is there, or the beginning."""
+        assert mark in self._segments, "the place of a mark that was released is not known any more"
+        self._marks[mark] += 1
+        return mark
 
     def release(self, mark: int) -> None:
         """Nobody will ask for the window of this mark any more.
@@ -140,6 +152,7 @@ class Ledger:
         """
         if not self._marks[mark]:
             raise KeyError(mark)
+        self._absorb()
         self._marks[mark] -= 1
         if self._marks[mark]:
             return
@@ -163,7 +176,11 @@ class Ledger:
     def total(self) -> Entries:
         """Everything since the map was made; only for a ledger that keeps it."""
         assert self.keeps_total, "what is older than the oldest mark was forgotten"
-        return self._since(0)
+        return self._since(BEGINNING)
+
+    def nothing(self) -> Entries:
+        """A window in which nothing happened."""
+        return self._entries(self._nothing())
 
     def with_live(self, base: Entries, live: Entries) -> Entries:
         """A total or a window, together with what the map holds now."""
@@ -172,6 +189,12 @@ class Ledger:
     def combined(self, older: Entries, newer: Entries) -> Entries:
         """Two windows, one after the other, as one."""
         return self._entries(self._folded(Groups.of([self._wide_table(older), self._wide_table(newer)])))
+
+    def _absorb(self) -> None:
+        while self._raw:
+            table = self._table(self._raw[0])
+            del self._raw[0]
+            self._append(table)
 
     def _append(self, table: Table) -> None:
         segment = next(reversed(self._segments.values()), None)
@@ -190,6 +213,7 @@ class Ledger:
             self._fold(segment)
 
     def _since(self, mark: int) -> Entries:
+        self._absorb()
         segments = [segment for position, segment in self._segments.items() if position >= mark]
         for segment in segments:
             self._fold(segment)

@@ -34,6 +34,17 @@ class Page:
     limit: int
     cursor: str | None = None
 
+    def start(self, key_size: int) -> bytes | None:
+        """The last key of the page before.
+
+        Raises:
+            InvalidCursor: The cursor is none of a map with such keys.
+        """
+        key = decode_cursor(self.cursor)
+        if key is not None and len(key) != key_size:
+            raise InvalidCursor
+        return key
+
 
 def encode_cursor(key: bytes | None) -> str | None:
     """A place in a map as text that may stand in a URL."""
@@ -74,10 +85,8 @@ def rows_of(entries: Entries, wanted: Page) -> tuple[NDArray[np.intp], str | Non
     """
     words = _words(entries.keys)
     rows = np.lexsort(words[:, ::-1].T) if words.shape[1] else np.arange(len(entries))
-    start = decode_cursor(wanted.cursor)
+    start = wanted.start(entries.keys.shape[1])
     if start is not None:
-        if len(start) != entries.keys.shape[1]:
-            raise InvalidCursor
         last = _words(np.frombuffer(start, np.uint8).reshape(1, -1))[0]
         rows = rows[_is_behind(words, last)[rows]]
     page = rows[: wanted.limit]

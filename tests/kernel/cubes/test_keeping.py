@@ -2,6 +2,7 @@
 
 import pytest
 
+from dynmon.cubes.errors import TokenForgotten
 from tests.kernel.cubes.test_reads import COUNTER, COUNTING, EMPTY, SWAP, code, metric, path, samples
 
 TWO = "BPF_ARRAY(COUNTS, u64, 1); BPF_ARRAY(BYTES, u64, 1);"
@@ -123,3 +124,81 @@ def test_the_log_level_changes_without_losing_a_count(bench):
         monitor.cube.set_loglevel(level)
         monitor.send(4)
         assert [5] == monitor.value("packets")
+
+
+def test_windows_go_on_where_the_map_swaps_no_more(bench):
+    """What is in the running map counts from then on, beside what was drained before."""
+    monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS", SWAP)))
+    monitor.send(2)
+    assert [2] == monitor.value("packets")
+    monitor.inject(ingress=path(COUNTING, metric("packets", "COUNTS"), **KEEP))
+    monitor.send(3)
+    begin = monitor.reading("packets", since="")
+    monitor.send(4)
+
+    assert [5] == begin.value
+    assert [4] == monitor.value("packets", since=begin.since)
+
+
+def test_what_was_observed_before_the_map_swapped_is_forgotten(bench):
+    monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS")))
+    monitor.send(9)
+    token = monitor.reading("packets", since="").since
+    for options, count in ((SWAP, 3), ({}, 1)):
+        monitor.inject(ingress=path(COUNTING, metric("packets", "COUNTS", options), **KEEP))
+        monitor.send(count)
+        monitor.value("packets")
+
+    with pytest.raises(TokenForgotten):
+        monitor.value("packets", since=token)
+    begin = monitor.reading("packets", since="")
+    monitor.send(2)
+    assert ([13], [2]) == (begin.value, monitor.value("packets", since=begin.since))
+
+
+def test_a_counter_that_begins_with_new_code_does_not_fall_when_somebody_reads(bench):
+    monitor = bench(ingress=path(COUNTING, metric("packets_total", "COUNTS", EMPTY)))
+    monitor.send(2)
+    assert [2] == monitor.value("packets_total")
+    exported = metric("packets_total", "COUNTS", EMPTY, **{"open-metrics-metadata": COUNTER})
+    monitor.inject(ingress=path(COUNTING, exported, **KEEP))
+    monitor.send(3)
+    assert [3] == monitor.value("packets_total")
+
+    assert {"packets_total": 3} == samples(monitor.cube)
+
+
+def test_the_unread_window_stays_when_a_metric_begins_to_be_exported(bench):
+    everything = metric("all", "COUNTS")
+    monitor = bench(ingress=path(COUNTING, metric("packets_total", "COUNTS", EMPTY), everything))
+    monitor.send(2)
+    assert [2] == monitor.value("packets_total")
+    monitor.send(3)
+    exported = metric("packets_total", "COUNTS", EMPTY, **{"open-metrics-metadata": COUNTER})
+    monitor.inject(ingress=path(COUNTING, exported, everything, **KEEP))
+    monitor.send(4)
+
+    assert [7] == monitor.value("packets_total")
+    assert [9] == monitor.value("all")
+
+
+def test_a_new_metric_of_a_kept_map_begins_with_all_that_is_known(bench):
+    everything = metric("all", "COUNTS", SWAP)
+    monitor = bench(ingress=path(COUNTING, everything))
+    monitor.send(2)
+    monitor.value("all")
+    monitor.send(3)
+    monitor.inject(ingress=path(COUNTING, everything, metric("window", "COUNTS", EMPTY), **KEEP))
+
+    assert [[5], [0]] == [monitor.value("window") for _ in range(2)]
+
+
+def test_a_map_that_was_drained_as_another_type_is_not_kept(bench):
+    monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS", SWAP)))
+    monitor.send(2)
+    monitor.value("packets")
+    answer = monitor.inject(ingress=path(COUNTING, metric("packets", "COUNTS", SWAP, type="s64"), **KEEP))
+
+    [refused] = answer["ingress-path"]["not-kept"]
+    assert refused == {"map": "COUNTS", "reason": "its values are merged in another way, or of another type now"}
+    assert [0] == monitor.value("packets")
