@@ -11,7 +11,6 @@ ledgers stays there.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -19,6 +18,7 @@ from dataclasses import replace
 from dynmon.bpf import BpfMap
 from dynmon.cubes.errors import MetricNotFound, TokenForgotten
 from dynmon.cubes.tokens import Name, Tokens
+from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Dataplane, LoadedPath
 from dynmon.errors import InvalidInputError, KernelError
 from dynmon.metrics import BoundMetric, Page, Reading
@@ -58,7 +58,7 @@ class Reads:
         limits: ReadLimits,
     ) -> None:
         """`wait` returns when all programs have ended that were running."""
-        self.lock = threading.RLock()
+        self.lock = Turns()
         self.limits = limits
         self._cube = cube
         self._dataplane = dataplane
@@ -82,7 +82,7 @@ class Reads:
                     same = [each for each in known if (each.metric.direction, each.name) == (direction, account.name)]
                     account.succeed(same[0] if same else None, known)
             self._items[direction] = list(fresh)
-        self._tokens.forget_all_but([each.ledger for each in self._accounts() if each.ledger])
+        self._tokens.forget_all_but(ledger for each in self._accounts() for ledger in each.ledgers)
 
     def read(
         self, directions: Sequence[Direction], *, drain: bool, since: str | None = None

@@ -175,9 +175,14 @@ class Account:
         return self._drained if self._is_swapping else self._observed
 
     @property
+    def ledgers(self) -> list[Ledger]:
+        """All that it has: one of them may be of use again when the map swaps again."""
+        return [each for each in (self._drained, self._totals, self._observed) if each]
+
+    @property
     def dropped(self) -> int:
         """Entries that there was no room for."""
-        return self._dropped + sum(each.dropped for each in (self._drained, self._totals, self._observed) if each)
+        return self._dropped + sum(each.dropped for each in self.ledgers)
 
     def _everything(self, drained: Ledger) -> Entries:
         """Since the beginning; where nobody asked for totals so far, what the reader has not seen."""
