@@ -14,7 +14,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from dynmon.bpf import BpfMap, LoadedObject, Loader, LoadRequest, ObjectFacts, OpenError, Program, ProgramType
+from dynmon.bpf import (
+    BpfMap,
+    LoadedObject,
+    Loader,
+    LoadError,
+    LoadRequest,
+    ObjectFacts,
+    OpenError,
+    Program,
+    ProgramType,
+    map_memory,
+)
 from dynmon.bpf.pins import PIN_BY_NAME
 from dynmon.btf import Btf
 from dynmon.compiler import Artifact, Compiler, Spelling
@@ -22,7 +33,7 @@ from dynmon.dataplane.constants import READ_ONLY, encode_constants
 from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
 from dynmon.dataplane.log import LOG_MAP, LogTarget
 from dynmon.dataplane.programs import choose_program
-from dynmon.dataplane.shared_maps import PublicMaps, explain_undefined, maps_tagged
+from dynmon.dataplane.shared_maps import EXTERN, PublicMaps, explain_undefined, maps_tagged
 from dynmon.errors import Diagnostic
 from dynmon.models import Direction, Hook, LogLevel, PathConfig
 from dynmon.settings import DEFAULT_PIN_ROOTS, MapLimits
@@ -149,8 +160,10 @@ class Foundry:
         These are `found`, where there is one of the name, and otherwise made.
 
         Raises:
+            LoadError: With a second copy of the maps that swap it would take too much memory.
             InjectionError: The kernel refused what it took before, for want of memory for instance.
         """
+        _check_twice(path, [name for name in swapping if name not in found], self.map_limits.total_bytes)
         shared = {name: each for name, each in path.descriptors().items() if name not in swapping}
         reuse = {**shared, **found}
         path.idle = self._load(path.config, path.blueprint, path.placement, reuse, reuse)
@@ -220,6 +233,25 @@ class Foundry:
                 verbose=verbose,
             )
         )
+
+
+def _check_twice(path: LoadedPath, names: Collection[str], limit: int) -> None:
+    """See to it that these maps of a path may be made once more."""
+    own = path.maps.keys() - maps_tagged(path.loaded, EXTERN).keys() - {LOG_MAP}
+    total = sum(_memory(path.maps[name]) for name in [*own, *names])
+    if names and total > limit:
+        largest = max(names, key=lambda name: _memory(path.maps[name]))
+        raise LoadError(
+            path.placement.direction.value,
+            f"its maps would take {total >> 20:,} MiB of kernel memory, {limit >> 20:,} MiB are allowed: "
+            f"maps that swap, {', '.join(sorted(names))}, are made twice",
+            hint=f"read {largest!r} without swap-on-read and empty-on-read, or give it fewer entries",
+        )
+
+
+def _memory(bpf_map: BpfMap) -> int:
+    info = bpf_map.info
+    return map_memory(info.map_type, info.key_size, info.value_size, info.max_entries)
 
 
 def _is(loaded: LoadedObject, name: str, number: int) -> bool:
