@@ -143,6 +143,7 @@ class DynmonCube:
                     if path:
                         self._foundry.compile(path, self._placement(direction))
                 undo.enter_context(self._reads.lock)
+                self._reads.settle()
             built = self._builder(undo, self.loglevel).inject(paths)
             self._switch(built)
             return built.kept

@@ -120,7 +120,6 @@ class Builder:
         for direction, path in self._build.paths.items():
             if path:
                 self._build.metrics[direction] = bind(path)
-        self._check_swaps()
         swapping = self._swapping()
         for direction, path in self._others():
             if swapping[direction] != path.swapping:
@@ -170,23 +169,18 @@ class Builder:
             if name in referred_to and built.maps[name].info.id != path.maps[name].info.id
         }
 
-    def _check_swaps(self) -> None:
-        after = self._after()
-        for metrics in self._build.metrics.values():
-            for metric in metrics:
-                if isinstance(metric, BoundMetric) and metric.swaps:
-                    check_swaps(metric, declared_tags(metric.bpf_map.info.id, after))
-
     def _swapping(self) -> dict[Direction, frozenset[str]]:
-        """The maps of each path that swap: those whose metrics ask for it, in whichever path."""
+        """The maps of each path that swap: those whose metrics ask for it, in whichever path.
+
+        Raises:
+            UnusableMap: One of them is not the cube's alone, or would be so no more.
+        """
         after = self._after()
-        bound = {**{way: bind(path) for way, path in self._others()}, **self._build.metrics}
-        numbers = {
-            metric.bpf_map.info.id
-            for metrics in bound.values()
-            for metric in metrics
-            if isinstance(metric, BoundMetric) and metric.swaps
-        }
+        bound = [*self._build.metrics.values(), *(bind(path) for _, path in self._others())]
+        asking = [each for some in bound for each in some if isinstance(each, BoundMetric) and each.swaps]
+        for metric in asking:
+            check_swaps(metric, declared_tags(metric.bpf_map.info.id, after))
+        numbers = {metric.bpf_map.info.id for metric in asking}
         return {
             way: frozenset(name for name, each in path.maps.items() if each.info.id in numbers)
             for way, path in after.items()

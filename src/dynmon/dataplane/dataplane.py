@@ -115,10 +115,11 @@ class Dataplane:
 
     @staticmethod
     def _switch_back(link: Link, path: LoadedPath) -> None:
-        idle = path.idle
-        with suppress(DynmonError):  # the reason why is on its way already
-            if idle:
-                link.update(idle.program)
+        assert path.idle, "it has just been switched"
+        try:
+            link.update(path.idle.program)
+        except DynmonError:  # the reason why is on its way already
+            path.flip()  # and back by what follows: the path is what runs
 
     def attach(self, chain: Chain, interface_index: int, index: int) -> None:
         """Take place `index` in `chain` and run there.

@@ -7,8 +7,11 @@ import pytest
 
 from dynmon.bpf import BpfLink
 from dynmon.errors import KernelError
-from dynmon.models import Direction
+from dynmon.metrics.ledger import Ledger
+from dynmon.models import AttachRequest, CubeConfig, CubeType, Direction
+from tests.kernel.cubes.conftest import Bench, document
 from tests.kernel.cubes.test_reads import COUNTING, EMPTY, SIZING, SWAP, metric, path
+from tests.support import run, veth_pair
 
 
 @contextmanager
@@ -82,3 +85,104 @@ def test_one_map_that_cannot_be_read_leaves_the_others_alone(bench):
     assert [2] == packets.value
     assert nothing.value is None
     assert "its map could not be read: access map 'IDLE'" in nothing.note
+
+
+def test_what_was_not_drained_is_not_missing_from_reads_that_do_not_switch(bench):
+    """A total must not fall because another reader's drain has failed."""
+    monitor = bench(ingress=path(COUNTING, metric("window", "COUNTS", EMPTY), metric("all", "COUNTS")))
+    monitor.send(4)
+    with taken_away(running(monitor).maps["COUNTS"].fd), pytest.raises(KernelError):
+        monitor.value("window")
+    monitor.send(1)
+
+    assert [5] == monitor.value("all", drain=False)
+    assert [5] == monitor.value("all")
+    assert [5] == monitor.value("window")
+
+
+@pytest.mark.parametrize("after", [{}, EMPTY], ids=["plain", "empty"])
+def test_what_was_not_drained_goes_on_in_maps_that_are_kept(bench, after):
+    monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS", EMPTY)))
+    monitor.send(4)
+    with taken_away(running(monitor).maps["COUNTS"].fd), pytest.raises(KernelError):
+        monitor.value("packets")
+    monitor.inject(ingress=path(COUNTING, metric("packets", "COUNTS", after), **{"keep-maps": True}))
+    monitor.send(1)
+
+    assert [5] == monitor.value("packets")
+
+
+def test_a_grace_period_that_fails_loses_nothing(bench, registry):
+    monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS", EMPTY)))
+    assert [0] == monitor.value("packets")
+    monitor.send(4)
+    with taken_away(registry._grace._outer.fd), pytest.raises(KernelError):
+        monitor.value("packets")
+    monitor.send(5)
+
+    assert [9] == monitor.value("packets")
+
+
+def test_a_ledger_that_has_no_memory_loses_nothing_of_its_own_or_of_others(bench, monkeypatch):
+    metrics = [metric(name, "SIZES", EMPTY) for name in ("first", "second")]
+    monitor = bench(ingress=path(SIZING, *metrics))
+    monitor.send(4)
+
+    def no_memory(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "_table", no_memory)
+        with pytest.raises(MemoryError):
+            monitor.value("first")
+    monitor.send(5)
+
+    assert [[{"key": 60, "value": 9}]] * 2 == [monitor.value(name) for name in ("first", "second")]
+
+
+@pytest.mark.parametrize("kind", [CubeType.TC, CubeType.XDP_SKB])
+def test_a_link_that_somebody_detached_is_made_again_by_the_next_code(registry, kind):
+    """Until then no packet is seen, and every read is as before."""
+    with veth_pair() as veth:
+        config = CubeConfig(
+            type=kind, dataplane_config=document({"ingress": path(COUNTING, metric("packets", "COUNTS", EMPTY))})
+        )
+        monitor = Bench(registry.create("left", config), veth)
+        try:
+            registry.attach(AttachRequest(cube="left", port=veth.host))
+            monitor.send(4)
+            link = monitor.cube._dataplane.link(Direction.INGRESS)
+            run("bpftool", "link", "detach", "id", str(link.id))
+            monitor.send(3)
+            assert [[4], [0]] == [monitor.value("packets") for _ in range(2)]
+            monitor.inject(ingress=path(COUNTING, metric("packets", "COUNTS", EMPTY)))
+            monitor.send(2)
+            assert [2] == monitor.value("packets")
+            run("ip", "link", "del", veth.host)
+            assert [0] == monitor.value("packets")
+            assert monitor.cube.parent == ""
+        finally:
+            registry.delete("left")
+
+
+def test_two_refusals_leave_the_paths_as_the_links_have_them(bench, monkeypatch):
+    """The second link cannot be switched, and the first cannot be switched back."""
+    paths = {way: path(COUNTING, metric("packets", "COUNTS", EMPTY)) for way in ("ingress", "egress")}
+    monitor = bench(**paths)
+    second, first = (monitor.cube._dataplane.link(way) for way in Direction)
+    monitor.send(4, "egress")
+    descriptor = first.fd
+
+    def update_once(program):
+        BpfLink.update(first, program)
+        first.fd = second.fd
+
+    with monkeypatch.context() as patch:
+        patch.setattr(first, "update", update_once)
+        with taken_away(second.fd), pytest.raises(KernelError):
+            monitor.cube.read_all(drain=True)
+    first.fd = descriptor
+    monitor.send(5, "egress")
+
+    assert [9] == monitor.value("packets", "egress", drain=False)
+    assert [9] == monitor.value("packets", "egress")

@@ -110,3 +110,28 @@ def test_a_map_pinned_by_name_does_not_swap(bench):
     """
     with pytest.raises(InjectionError, match="'PINNED' cannot be swapped or emptied: it is pinned by name"):
         bench(ingress=path(source, metric("packets", "PINNED", EMPTY)))
+
+
+def test_each_path_declares_a_map_for_the_other_and_both_swap(bench):
+    """Egress declares one first; ingress refers to it and declares the other, to which egress refers then."""
+    one = 'BPF_TABLE_SHARED("array", u32, u64, ONE, 1);', 'BPF_TABLE("extern", u32, u64, ONE, 1);'
+    two = 'BPF_TABLE_SHARED("array", u32, u64, TWO, 1);', 'BPF_TABLE("extern", u32, u64, TWO, 1);'
+    add = ADD.format(amount=1).replace("BOTH", "ONE")
+    both = add + add.replace("ONE", "TWO").replace("u32 key = 0; u64 *n", "u64 *m").replace("(n)", "(m)").replace(
+        "(n,", "(m,"
+    )
+    monitor = bench(egress=path(code(one[0], add), metric("one", "ONE", EMPTY)))
+    monitor.inject(ingress=path(code(one[1] + two[0], both), metric("one", "ONE", EMPTY), metric("two", "TWO", EMPTY)))
+    monitor.inject(egress=path(code(one[0] + two[1], both), metric("one", "ONE", EMPTY), metric("two", "TWO", EMPTY)))
+    for count in (2, 3):
+        for way in WAYS:
+            monitor.send(count, way)
+        assert [[2 * count], [2 * count]] == [monitor.value(name) for name in ("one", "two")]
+        assert [[2 * count], [2 * count]] == [monitor.value(name, "egress") for name in ("one", "two")]
+
+
+def test_a_shared_map_that_swaps_cannot_become_public_by_being_kept(bench):
+    monitor = bench(**sharing("ingress", egress=EMPTY))
+    source = code(PUBLIC, ADD.format(amount=1))
+    with pytest.raises(InjectionError, match="it is public: other cubes"):
+        monitor.inject(ingress=path(source, metric("both", "BOTH"), **{"keep-maps": True}))
