@@ -277,6 +277,10 @@ class DynmonClient:
         """The interfaces that cubes can be attached to."""
         return self._get("netdevs")
 
+    def hooks(self, interface: str) -> Any:
+        """Everybody on the hooks of an interface, in the order in which packets meet them."""
+        return self._get("netdevs", interface, "hooks")
+
     def version(self) -> Any:
         """The version of the daemon."""
         return self._get("version")

@@ -14,13 +14,14 @@ from dynmon import __version__
 from dynmon.api import help as helps
 from dynmon.api.bodies import read_json
 from dynmon.api.changes import Changes
+from dynmon.api.hooks import HookMap, hooks_of
 from dynmon.api.operations import Endpoint, Operations
 from dynmon.api.resources import SERVICE, summary
 from dynmon.api.responses import BASE, IndentedJsonResponse, JsonResponse, empty, href
 from dynmon.api.schemas import CubeSummary, Link, Netdev, Service
 from dynmon.api.services import all_services, service, services_help
 from dynmon.api.topology import topology_of
-from dynmon.api.tree import Leaf
+from dynmon.api.tree import Container, Leaf
 from dynmon.api.writes import Writer
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import UnsupportedError
@@ -43,6 +44,12 @@ RESOURCES = (
 COMPLETIONS = ("connect", "disconnect", "attach", "detach", "services", "cubes", "topology", "netdevs")
 CUBE_KEY = Leaf(name="name", description="Name of the cube", example="monitor1")
 NETDEV_KEY = Leaf(name="name", description="Name of the network interface", example="eth0")
+
+NETDEV = Container(
+    name="netdev",
+    description="A network interface",
+    members=(Container(name="hooks", description="Who sees its packets, in which order, and who cannot", members=()),),
+)
 
 
 class NoPorts(UnsupportedError):
@@ -72,6 +79,7 @@ class DaemonRoutes:
         self._get("cubes/{name}", self._cube, "One cube", CubeSummary, indent=True)
         self._get("netdevs", lambda _: _netdevs(), "Interfaces that are up", list[Netdev], indent=True)
         self._get("netdevs/{name}", _netdev, "One interface", list[Netdev], indent=True)
+        self._get("netdevs/{name}/hooks", self._hooks, "Who is on the hooks of an interface", HookMap, indent=True)
         self._get("version", lambda _: _version(), "Versions", dict[str, dict[str, str]])
         self._get("topology", lambda _: self._summaries(), "All cubes", list[CubeSummary], indent=True)
         self._get("topology/{name}", self._topology, "The cubes of an interface", dict[str, Any], indent=True)
@@ -106,7 +114,8 @@ class DaemonRoutes:
             "netdevs": _help(lambda asked: helps.about_table(NETDEV_KEY, "netdev", _netdev_names(), asked)),
             "connect": _help(_ports_help),
             "disconnect": _help(_ports_help),
-            **{path: _help(helps.only_show) for path in ("cubes/{name}", "netdevs/{name}", "topology")},
+            "netdevs/{name}": _help(lambda asked: helps.about_container(NETDEV, asked)),
+            **{path: _help(helps.only_show) for path in ("cubes/{name}", "netdevs/{name}/hooks", "topology")},
         }
         for path, endpoint in helped.items():
             self.operations.add_help(_url(path), endpoint)
@@ -149,6 +158,9 @@ class DaemonRoutes:
 
     def _topology(self, name: str) -> dict[str, Any]:
         return topology_of(self.registry, name)
+
+    def _hooks(self, name: str) -> dict[str, Any]:
+        return hooks_of(self.registry, name)
 
     def _attach(self, body: Any) -> int:
         self.registry.attach(validate_document(AttachRequest, body, "attach"))

@@ -24,8 +24,10 @@ PROG_LOAD: Final = 5
 OBJ_PIN: Final = 6
 OBJ_GET: Final = 7
 PROG_TEST_RUN: Final = 10
+PROG_GET_FD_BY_ID: Final = 13
 MAP_GET_FD_BY_ID: Final = 14
 OBJ_GET_INFO_BY_FD: Final = 15
+PROG_QUERY: Final = 16
 MAP_LOOKUP_AND_DELETE_ELEM: Final = 21
 MAP_LOOKUP_BATCH: Final = 24
 MAP_LOOKUP_AND_DELETE_BATCH: Final = 25
@@ -45,6 +47,7 @@ F_LINK: Final = 1 << 13
 XDP_SKB_MODE: Final = 1 << 1
 XDP_DRV_MODE: Final = 1 << 2
 
+HOOK_PLACES: Final = 64  # BPF_MPROG_MAX: no tcx hook has more programs
 ENOTSUPP: Final = 524  # the kernel's own, which leaks out of map operations that a type does not have
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
@@ -104,6 +107,11 @@ class _ById(ctypes.Structure):
 def map_by_id(number: int) -> int:
     """BPF_MAP_GET_FD_BY_ID, which takes CAP_SYS_ADMIN; gives a descriptor."""
     return bpf(MAP_GET_FD_BY_ID, _ById(number, 0, 0))
+
+
+def program_by_id(number: int) -> int:
+    """BPF_PROG_GET_FD_BY_ID, which takes CAP_SYS_ADMIN; gives a descriptor."""
+    return bpf(PROG_GET_FD_BY_ID, _ById(number, 0, 0))
 
 
 class _MapElement(ctypes.Structure):
@@ -340,6 +348,32 @@ class _LinkDetach(ctypes.Structure):
 def link_detach(link_fd: int) -> None:
     """BPF_LINK_DETACH: the program runs no more, whoever else holds the link."""
     bpf(LINK_DETACH, _LinkDetach(link_fd))
+
+
+class _ProgramQuery(ctypes.Structure):
+    _fields_ = [
+        ("target_ifindex", c_uint32),
+        ("attach_type", c_uint32),
+        ("query_flags", c_uint32),
+        ("attach_flags", c_uint32),
+        ("program_ids", c_uint64),
+        ("count", c_uint32),
+        ("padding", c_uint32),
+        ("program_attach_flags", c_uint64),
+        ("link_ids", c_uint64),
+        ("link_attach_flags", c_uint64),
+        ("revision", c_uint64),
+    ]
+
+
+def tcx_query(interface_index: int, attach_type: int) -> list[tuple[int, int]]:
+    """BPF_PROG_QUERY of a tcx hook: the ids of its programs and of their links, zero for none, in running order."""
+    programs, links = (c_uint32 * HOOK_PLACES)(), (c_uint32 * HOOK_PLACES)()
+    query = _ProgramQuery(
+        interface_index, attach_type, 0, 0, address_of(programs), HOOK_PLACES, 0, 0, address_of(links)
+    )
+    bpf(PROG_QUERY, query)
+    return list(zip(programs[: query.count], links[: query.count], strict=True))
 
 
 def close_all(fds: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from dynmon.cubes.errors import (
     PortNotFound,
 )
 from dynmon.cubes.registry import CubeRegistry
+from dynmon.dataplane.hook_map import HookEntry
 
 __all__ = [
     "AlreadyAttached",
@@ -17,6 +18,7 @@ __all__ = [
     "CubeNotFound",
     "CubeRegistry",
     "DynmonCube",
+    "HookEntry",
     "MetricNotFound",
     "NotAttached",
     "PortNotFound",

@@ -18,6 +18,7 @@ from dynmon.cubes.events import EventHub, EventStream
 from dynmon.cubes.injection import Build, Builder
 from dynmon.cubes.reads import Reads
 from dynmon.dataplane import Chain, Dataplane, Foundry, LoadedPath, Placement
+from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.shared_maps import offered, public_sides
 from dynmon.metrics import ExpositionFormat, Family, Page, Reading, expose, families_of
 from dynmon.metrics.events import BoundEvents
@@ -213,6 +214,11 @@ class DynmonCube:
             if not port or self.parent != port:
                 raise NotAttached(self.name, port, self.parent)
             self._dataplane.detach()
+
+    def programs_on(self, interface_index: int) -> list[OwnProgram]:
+        """What runs on this interface; to be asked, and used, while no chain changes."""
+        with self._state:
+            return self._dataplane.programs_on(interface_index)
 
     def metric_names(self, direction: Direction) -> list[str]:
         """The metrics of a path, in the order of its configuration."""

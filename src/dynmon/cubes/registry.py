@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from dynmon.bpf import GracePeriod
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
 from dynmon.dataplane import Chain, Foundry, ProgramLog
-from dynmon.models import AttachRequest, CubeConfig, DetachRequest
+from dynmon.dataplane.hook_map import HookEntry, hook_map
+from dynmon.models import AttachRequest, CubeConfig, DetachRequest, Direction
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import InterfaceNotFound, interface_index
 from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
@@ -151,6 +153,20 @@ class CubeRegistry:
         with self._placing:
             chain = self._chains.get(interface_index(interface))
             return [member.name for member in chain.members] if chain else []
+
+    def hooks(self, interface: str) -> dict[Direction, list[HookEntry]]:
+        """Everybody on the hooks of `interface`, in the order in which packets meet them.
+
+        Raises:
+            InterfaceNotFound: There is no such interface.
+            KernelError: The kernel would not say.
+        """
+        index = interface_index(interface)
+        cubes = self.cubes()
+        with ExitStack() as kept:
+            with self._placing:
+                own = [program.kept(kept) for cube in cubes for program in cube.programs_on(index)]
+            return hook_map(index, interface, own)
 
     def rehearse(self, name: str, trial: Rehearsal) -> dict[str, Any]:
         """Try code for a new cube called `name`; nothing is made.

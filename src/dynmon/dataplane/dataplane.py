@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, attach_tc, attach_xdp
 from dynmon.dataplane.chain import Chain
+from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.path import LoadedPath
 from dynmon.errors import DynmonError
 from dynmon.models import CubeType, Direction, Hook
@@ -67,6 +68,13 @@ class Dataplane:
     def link(self, direction: Direction) -> Link | None:
         """The link that holds the program of `direction`."""
         return self._attachment.links.get(direction) if self._attachment else None
+
+    def programs_on(self, interface_index: int) -> list[OwnProgram]:
+        """What runs on this interface; the descriptors belong to the paths."""
+        at = self._attachment
+        if at is None or at.interface_index != interface_index:
+            return []
+        return [OwnProgram.of(self.name, self._paths[direction], link) for direction, link in at.links.items()]
 
     def replace(self, changes: Mapping[Direction, LoadedPath | None]) -> None:
         """Run `changes` from now on; a direction whose path is None runs nothing, others go on as they are.
