@@ -8,15 +8,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dynmon.api.schemas import Answer
-from dynmon.cubes import CubeRegistry, HookEntry
-
+from dynmon.cubes import CubeRegistry, HookEntry, Occupant
 from dynmon.models import Direction
 
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 HIDDEN = "names and verdicts of programs of others are hidden from a daemon without CAP_SYS_ADMIN"
 
 
 class HookOccupant(Answer):
-    """A program or filter on a hook; what is not known or does not apply is left out, but for the last three."""
+    """A program or filter on a hook; what does not apply, or is not known, is left out."""
 
     index: int = Field(description="Its place in running order, over all hooks of its direction.")
     hook: Literal["xdp", "tcx", "clsact"]
@@ -34,7 +34,7 @@ class HookOccupant(Answer):
     verdicts: list[str] | None = Field(default=None, description="All that it can return, where that is known.")
     passes: bool | None = Field(description="Whether packets go on behind it: all, none, or null.")
     reached: bool | None = Field(description="Whether packets get to it: all, none, or null.")
-    note: str = Field(default="", description="Why none do, or on whom it depends.")
+    note: str | None = Field(default=None, description="Why none do, or on whom it depends.")
 
 
 class HookMap(Answer):
@@ -63,19 +63,33 @@ def _rows(entries: list[HookEntry]) -> list[dict[str, Any]]:
 
 
 def _row(entry: HookEntry) -> dict[str, Any]:
-    place, program, tc_filter = entry.occupant, entry.occupant.program, entry.occupant.filter
-    known: dict[str, Any] = {"hook": place.hook, "kind": place.kind, "cube": entry.cube}
-    if tc_filter:
-        known["name"] = tc_filter.name
-    if program:
-        known |= {"name": program.name or known.get("name"), "program-id": program.id, "tag": program.tag}
-        known["loaded"] = program.loaded_seconds and datetime.fromtimestamp(program.loaded_seconds, UTC).strftime(
-            "%Y-%m-%dT%H:%M:%SZ"
-        )
-    known["link-id"] = place.link_id
-    if tc_filter:
-        known |= {"priority": tc_filter.priority, "protocol": tc_filter.protocol, "handle": f"{tc_filter.handle:#x}"}
-        known["chain"] = tc_filter.chain
-    known["verdicts"] = list(entry.verdicts or ())
+    known = {
+        "hook": entry.occupant.hook,
+        "kind": entry.occupant.kind,
+        "cube": entry.cube,
+        **_program(entry.occupant),
+        "link-id": entry.occupant.link_id,
+        **_filter(entry.occupant),
+        "verdicts": list(entry.verdicts or ()),
+    }
     present = {key: value for key, value in known.items() if value}
-    return {**present, "passes": entry.passes, "reached": entry.reached, "note": entry.note}
+    note = {"note": entry.note} if entry.note else {}
+    return {**present, "passes": entry.passes, "reached": entry.reached, **note}
+
+
+def _program(place: Occupant) -> dict[str, Any]:
+    if (program := place.program) is None:
+        return {"name": place.filter.name if place.filter else ""}
+    loaded = datetime.fromtimestamp(program.loaded_seconds, UTC).strftime(MOMENT) if program.loaded_seconds else ""
+    return {"name": program.name, "program-id": program.id, "tag": program.tag, "loaded": loaded}
+
+
+def _filter(place: Occupant) -> dict[str, Any]:
+    if (tc_filter := place.filter) is None:
+        return {}
+    return {
+        "priority": tc_filter.priority,
+        "protocol": tc_filter.protocol,
+        "handle": f"{tc_filter.handle:#x}",
+        "chain": tc_filter.chain,
+    }

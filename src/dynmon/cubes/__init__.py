@@ -10,7 +10,7 @@ from dynmon.cubes.errors import (
     PortNotFound,
 )
 from dynmon.cubes.registry import CubeRegistry
-from dynmon.dataplane.hook_map import HookEntry
+from dynmon.dataplane.hook_map import HookEntry, Occupant
 
 __all__ = [
     "AlreadyAttached",
@@ -21,5 +21,6 @@ __all__ = [
     "HookEntry",
     "MetricNotFound",
     "NotAttached",
+    "Occupant",
     "PortNotFound",
 ]

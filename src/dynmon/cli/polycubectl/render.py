@@ -100,7 +100,7 @@ class _Writer:
 
     def _table(self, rows: Sequence[dict[str, Any]], indent: str) -> Iterator[str]:
         flat = [dict(_flatten(row)) for row in rows]
-        columns = list(dict.fromkeys(column for row in flat for column in row))
+        columns = _columns(flat)
         cells = [[self._cell(row[column]) if column in row else "" for column in columns] for row in flat]
         right = [all(_is_number(row[column]) for row in flat if column in row) for column in columns]
         yield from _aligned(columns, cells, right, indent, self._width)
@@ -145,6 +145,18 @@ def _is_leaf(value: Any) -> bool:
 
 def _count(value: Any) -> str:
     return f"[{len(value)} items]" if isinstance(value, list) else f"{{{len(value)} keys}}"
+
+
+def _columns(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """The keys of all rows; one that earlier rows do not have goes behind its neighbour in its own row."""
+    columns: list[str] = []
+    for row in rows:
+        place = 0
+        for column in row:
+            if column not in columns:
+                columns.insert(place, column)
+            place = columns.index(column) + 1
+    return columns
 
 
 def _flatten(row: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
