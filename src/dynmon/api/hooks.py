@@ -78,10 +78,11 @@ def _row(entry: HookEntry) -> dict[str, Any]:
 
 
 def _program(place: Occupant) -> dict[str, Any]:
+    name = place.filter.name if place.filter else ""
     if (program := place.program) is None:
-        return {"name": place.filter.name if place.filter else ""}
+        return {"name": name}
     loaded = datetime.fromtimestamp(program.loaded_seconds, UTC).strftime(MOMENT) if program.loaded_seconds else ""
-    return {"name": program.name, "program-id": program.id, "tag": program.tag, "loaded": loaded}
+    return {"name": program.name or name, "program-id": program.id, "tag": program.tag, "loaded": loaded}
 
 
 def _filter(place: Occupant) -> dict[str, Any]:

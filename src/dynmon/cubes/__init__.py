@@ -1,5 +1,6 @@
 """Named cubes and their life."""
 
+from dynmon.bpf.occupants import Occupant
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import (
     AlreadyAttached,
@@ -10,7 +11,7 @@ from dynmon.cubes.errors import (
     PortNotFound,
 )
 from dynmon.cubes.registry import CubeRegistry
-from dynmon.dataplane.hook_map import HookEntry, Occupant
+from dynmon.dataplane.hook_map import HookEntry
 
 __all__ = [
     "AlreadyAttached",

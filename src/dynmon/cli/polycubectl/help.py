@@ -24,6 +24,7 @@ Cubes:
 Interfaces:
   polycubectl attach NAME PORT [position=auto|first|last | before=CUBE | after=CUBE]
   polycubectl detach NAME PORT                 polycubectl netdevs
+  polycubectl netdevs INTERFACE hooks show     who sees its packets, ours and others
 
 Dataplane and metrics:
   polycubectl NAME dataplane-config set < config.json
