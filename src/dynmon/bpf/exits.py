@@ -26,7 +26,8 @@ LOAD_CONSTANT = 0x18
 MOVES = (0xB7, 0xB4)
 COPIES = (0xBF, 0xBC)
 PLAIN_STORE = 0x60
-GOTO, GOTO_FAR, GOTO_ANYWHERE, CALL, EXIT = 0x05, 0x06, 0x0D, 0x85, 0x95
+GOTO, GOTO_FAR, CALL, EXIT = 0x05, 0x06, 0x85, 0x95
+TO_A_REGISTER = (0x0D, 0x8D)  # jumps and calls
 IF_EQUAL = (0x15, 0x16)
 IF_DIFFERENT = (0x55, 0x56)
 TAIL_CALL = 12
@@ -80,9 +81,9 @@ def possible_verdicts(translated: bytes) -> frozenset[int] | None:
 
 
 def _leaves(step: Instruction) -> bool:
-    if step.code == GOTO_ANYWHERE:
-        return True
-    return step.code == CALL and (step.source == OF_THE_KERNEL or (step.source == 0 and step.immediate == TAIL_CALL))
+    if step.code == CALL:
+        return step.source == OF_THE_KERNEL or (step.source == 0 and step.immediate == TAIL_CALL)
+    return step.code in TO_A_REGISTER
 
 
 def _either(some: Values, others: Values) -> Values:

@@ -67,7 +67,7 @@ def filters_at(interface_index: int, direction: Direction) -> list[Filter]:
     """
     try:
         found = [
-            _filter(handle, info, attributes)
+            filter_of(handle, info, attributes)
             for handle, info, attributes in _netlink.filters(interface_index, PARENTS[direction])
             if OPTIONS in attributes  # without, it is a heading of the filters of one priority
         ]
@@ -79,7 +79,8 @@ def filters_at(interface_index: int, direction: Direction) -> list[Filter]:
     return sorted(rows, key=lambda each: each.chain)  # what has one chain stays as the kernel has it
 
 
-def _filter(handle: int, info: int, attributes: Mapping[int, bytes]) -> Filter:
+def filter_of(handle: int, info: int, attributes: Mapping[int, bytes]) -> Filter:
+    """A filter out of netlink's words; `info` has priority and protocol."""
     kind = attributes[KIND].rstrip(b"\0").decode(errors="replace")
     options = _netlink.attributes(attributes[OPTIONS])
     protocol = socket.ntohs(info & 0xFFFF)

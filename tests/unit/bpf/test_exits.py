@@ -86,6 +86,7 @@ def test_a_loop_ends() -> None:
         pytest.param((move(0, 1), (0xDB, 10, 1, -8, 0xF1), EXIT), id="what was compared and exchanged"),
         pytest.param((call(12), move(0, 2), EXIT), id="a tail call"),
         pytest.param((call(77, 2), move(0, 2), EXIT), id="a function of the kernel"),
+        pytest.param(((0x8D, 1, 0, 0, 0), move(0, 2), EXIT), id="a call of what a register says"),
         pytest.param((move(0, 2),), id="no end"),
         pytest.param((), id="nothing"),
     ],

@@ -68,7 +68,7 @@ def test_columns_keep_the_order_of_the_rows():
     """What only a later row has stands behind its neighbour there."""
     rows = [{"name": "a", "note": "x"}, {"name": "b", "priority": 7, "note": "y"}, {"first": 1, "name": "c"}]
 
-    assert "first  name  priority  note" == render(rows, NORMAL).splitlines()[0]
+    assert "first  name  priority  note" == render(rows, View()).splitlines()[0]
 
 
 def test_objects_are_indented_and_code_keeps_its_lines():

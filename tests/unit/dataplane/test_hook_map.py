@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 
 import pytest
 
 from dynmon.bpf.occupants import Occupant, SeenProgram
-from dynmon.bpf.tc_filters import Filter, actions_let_on
+from dynmon.bpf.tc_filters import Filter, actions_let_on, filter_of
 from dynmon.dataplane.hook_map import HookEntry, reach
 
 OK, RECLASSIFY, SHOT, PIPE, STOLEN, REDIRECT, UNSPEC = 0, 1, 2, 3, 4, 7, -1
@@ -165,3 +166,32 @@ def test_actions(actions: list[bytes], lets_on: bool | None) -> None:
     data = b"".join(attribute(place, action) for place, action in enumerate(actions, 1))
 
     assert lets_on is actions_let_on(data)
+
+
+MATCHALL_ACTIONS, FLOWER_ACTIONS, FLOWER_ETH_TYPE, FLOWER_FLAGS = 2, 3, 8, 22
+KIND, OPTIONS, CHAIN = 1, 2, 11
+ALL, IP = 3, 0x0800
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol", "options", "passes"),
+    [
+        ("matchall", ALL, attribute(MATCHALL_ACTIONS, attribute(1, gact(SHOT))), False),
+        ("matchall", ALL, attribute(MATCHALL_ACTIONS, attribute(1, gact(UNSPEC))), True),
+        ("matchall", IP, attribute(MATCHALL_ACTIONS, attribute(1, gact(SHOT))), None),
+        ("matchall", ALL, b"", False),
+        ("flower", ALL, attribute(FLOWER_ACTIONS, attribute(1, gact(OK))), False),
+        ("flower", ALL, attribute(FLOWER_ACTIONS, attribute(1, gact(OK))) + attribute(FLOWER_ETH_TYPE, b"12"), None),
+        ("flower", ALL, attribute(FLOWER_FLAGS, struct.pack("=I", 2)), None),  # in hardware only
+        ("new", ALL, b"", None),
+    ],
+)
+def test_filters_as_netlink_tells_them(kind: str, protocol: int, options: bytes, passes: bool | None) -> None:
+    """Kinds that not every kernel has, by the attributes that the others have too."""
+    words = {KIND: kind.encode() + b"\0", OPTIONS: options, CHAIN: struct.pack("=I", 0)}
+
+    seen = filter_of(5, 9 << 16 | socket.htons(protocol), words)
+
+    assert (kind, 9, 5, 0) == (seen.kind, seen.priority, seen.handle, seen.chain)
+    assert {ALL: "all", IP: "ip"}[protocol] == seen.protocol
+    assert passes is last(Occupant("clsact", kind, None, filter=seen)).passes
