@@ -19,7 +19,7 @@ State = tuple[Values, ...]
 LOW = 0xFFFFFFFF
 REGISTERS = 11
 MOST_VALUES = 8
-MOST_STEPS = 50_000  # each takes some 5 us
+MOST_STEPS = 50_000  # each takes some 12 us
 
 LD, LDX, STX, ALU, JMP, JMP32, ALU64 = 0, 1, 3, 4, 5, 6, 7  # classes
 LOAD_CONSTANT = 0x18
