@@ -1,4 +1,4 @@
-"""Measure everything and print one table: ``make bench``, as root, in about a minute."""
+"""Measure everything and print one table: ``make bench``, as root, in a few minutes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import daemon, per_packet, switch, vmlinux
+from benchmarks import big_reads, daemon, per_packet, switch, vmlinux
 from benchmarks.figures import show
 
 ISOLATED = Path(__file__).resolve().parent.parent / "scripts" / "isolated"
@@ -22,6 +22,7 @@ def main() -> None:
         scratch = Path(folder)
         figures = [*per_packet.figures(scratch), *switch.figures(scratch), *vmlinux.figures(scratch)]
         more, notes = daemon.figures(scratch)
+        more += big_reads.figures(scratch)
     about = f"Linux {platform.release()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     show([*figures, *more], [about, *notes])
 

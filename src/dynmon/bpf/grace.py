@@ -11,6 +11,8 @@ the kernel runs without ticks (nohz_full).
 
 from __future__ import annotations
 
+import threading
+
 from dynmon.bpf.kinds import MapType
 from dynmon.bpf.map import BpfMap
 from dynmon.bpf.owner import Owner
@@ -20,17 +22,11 @@ ONLY_KEY = bytes(WORD_BYTES)
 
 
 class GracePeriod(Owner):
-    """Owns the map of maps that is updated in order to wait; any number of threads may wait at once."""
+    """Owns the map of maps that is updated in order to wait, from the first time on; any number of threads may wait."""
 
     def __init__(self) -> None:
-        self._inner = BpfMap.create(MapType.ARRAY, WORD_BYTES, WORD_BYTES, 1, name="dynmon_inner")
-        try:
-            self._outer = BpfMap.create(
-                MapType.ARRAY_OF_MAPS, WORD_BYTES, WORD_BYTES, 1, name="dynmon_grace", inner=self._inner
-            )
-        except BaseException:
-            self._inner.close()
-            raise
+        self._lock = threading.Lock()
+        self._maps: tuple[BpfMap, BpfMap] | None = None
 
     def wait(self) -> None:
         """Return when every program that was running at the time of the call has ended.
@@ -38,9 +34,23 @@ class GracePeriod(Owner):
         Raises:
             KernelError: The kernel would not wait.
         """
-        self._outer.update(ONLY_KEY, self._inner.fd.to_bytes(WORD_BYTES, "little"))
+        with self._lock:
+            outer, inner = self._maps = self._maps or _make()
+        outer.update(ONLY_KEY, inner.fd.to_bytes(WORD_BYTES, "little"))
 
     def close(self) -> None:
         """Let go of the maps; twice is harmless."""
-        self._outer.close()
-        self._inner.close()
+        with self._lock:
+            for each in self._maps or ():
+                each.close()
+            self._maps = None
+
+
+def _make() -> tuple[BpfMap, BpfMap]:
+    inner = BpfMap.create(MapType.ARRAY, WORD_BYTES, WORD_BYTES, 1, name="dynmon_inner")
+    try:
+        kind = MapType.ARRAY_OF_MAPS
+        return BpfMap.create(kind, WORD_BYTES, WORD_BYTES, 1, name="dynmon_grace", inner=inner), inner
+    except BaseException:
+        inner.close()
+        raise

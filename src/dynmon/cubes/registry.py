@@ -34,7 +34,7 @@ class CubeRegistry:
         self._log = log
         self._pins = pins
         self._read_limits = read_limits
-        self._grace: GracePeriod | None = None  # from the first switch on
+        self._grace = GracePeriod()
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
         self._lock = threading.RLock()
@@ -61,7 +61,7 @@ class CubeRegistry:
         self._log.register(cube_id, name)
         try:
             cube = DynmonCube(
-                name, cube_id, config, self._foundry, self._placing, self._wait, self._read_limits, self._pins
+                name, cube_id, config, self._foundry, self._placing, self._grace.wait, self._read_limits, self._pins
             )
         except BaseException:
             self._log.forget(cube_id)
@@ -186,20 +186,13 @@ class CubeRegistry:
         """Take everything down."""
         for cube in self.cubes():
             self.delete(cube.name)
-        with self._lock:
-            if self._grace:
-                self._grace.close()
+        self._grace.close()
 
     def __enter__(self) -> CubeRegistry:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _wait(self) -> None:
-        with self._lock:
-            grace = self._grace = self._grace or GracePeriod()
-        grace.wait()
 
     def _forget_empty_chains(self) -> None:
         self._chains = {index: chain for index, chain in self._chains.items() if chain.members}

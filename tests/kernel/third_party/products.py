@@ -35,7 +35,7 @@ DROPPER = Case(
     {
         "verdicts": of_map("verdict_cnt", FILTER_COUNTS, over_cpus, samples={"0": 5, "1": 2, "2": 1, "3": 2}),
         "buckets": of_map("buckets", {number(p.IPV4_A): (0, 2)}, only("tokens", "dropped")),
-        "listed": of_map("blacklist_v4", {(24, (10, 66, 0, 0)): 2, (8, (99, 0, 0, 0)): 0}, by_key),
+        "listed": of_map("blacklist_v4", {"10.66.0.0/24": 2, "99.0.0.0/8": 0}, by_key),
         "listed6": of_map("blacklist_v6", [1], lambda read: [entry["value"] for entry in read]),
     },
     [*LISTED, *LISTED6, *[UDP_FRAME] * 5, UDP6_FRAME, ethernet(p.arp())],
@@ -44,7 +44,7 @@ DROPPER = Case(
         "constants": {"cfg": {"tokens_per_second": 0, "burst": 3, "enforce": 1}},
         "initial-entries": {
             "blacklist_v4": [
-                {"key": {"prefixlen": 24, "addr": [10, 66, 0, 0]}, "value": 0},
+                {"key": "10.66.0.0/24", "value": 0},
                 {"key": {"prefixlen": 8, "addr": [99, 0, 0, 0]}, "value": 0},
             ],
             "blacklist_v6": [{"key": {"prefixlen": 16, "addr": {"in6_u": {"u6_addr8": PREFIX6}}}, "value": 0}],

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -127,6 +127,7 @@ def families(draw):
     return Family(draw(names), kind, draw(words), samples, notes, source=draw(st.sampled_from(["ingress", "egress"])))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the families
 @given(st.lists(families(), max_size=6))
 def test_whatever_users_name_their_metrics_the_exposition_is_valid(given_families):
     """Names that clash, duplicate series and odd texts: both judges accept what comes out, and find each sample."""
