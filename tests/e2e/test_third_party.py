@@ -118,7 +118,7 @@ def production_case(direction, program):
             "flows": of_map("flows", {(ADDRESS, 0): traffic}, only("packets", "bytes", "first_mac", "direction")),
             "counters": of_map("counters", {0: 6, 1: 2}, over_cpus, samples=counters),
             "udp": of_map("counts_of_udp", [0, 2], samples={"0": 0, "1": 2}),
-            "filters": of_map("filters", {(16, (10, 99, 0, 0)): 1}, by_key),
+            "filters": of_map("filters", {"10.99.0.0/16": 1}, by_key),
             "unused": of_map("recent_per_cpu", []),
             "backlog": of_map("backlog", [len(UDP_FRAME)] * 2),
         },
