@@ -116,7 +116,7 @@ def test_a_grace_period_that_fails_loses_nothing(bench, registry):
     monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS", EMPTY)))
     assert [0] == monitor.value("packets")
     monitor.send(4)
-    with taken_away(registry._grace._outer.fd), pytest.raises(KernelError):
+    with taken_away(registry._grace._maps[0].fd), pytest.raises(KernelError):
         monitor.value("packets")
     monitor.send(5)
 
