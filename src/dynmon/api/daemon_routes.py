@@ -83,6 +83,7 @@ class DaemonRoutes:
         self._get("version", lambda _: _version(), "Versions", dict[str, dict[str, str]])
         self._get("topology", lambda _: self._summaries(), "All cubes", list[CubeSummary], indent=True)
         self._get("topology/{name}", self._topology, "The cubes of an interface", dict[str, Any], indent=True)
+        self._add_topology_elsewhere()
         self._post("cubes", self.changes.create_all, "Create cubes, all or none", list[CubeConfig], 201)
         self._post("attach", self._attach, "Put a cube on an interface", AttachRequest)
         self._post("detach", self._detach, "Take a cube off an interface", DetachRequest)
@@ -97,6 +98,14 @@ class DaemonRoutes:
             return shape(value(request.path_params["name"] if "{" in path else request))
 
         self.operations.add("GET", _url(path), get, summary, tag=TAG, answer=answer)
+
+    def _add_topology_elsewhere(self) -> None:
+        def get(request: Request) -> Response:
+            return IndentedJsonResponse(self._topology("/".join(request.path_params.values())))
+
+        url = _url("topology/{kind}/{namespace}/{interface}")
+        summary = "The cubes of an interface in another namespace: netns/NAME/IF or pid/PID/IF"
+        self.operations.add("GET", url, get, summary, tag=TAG, answer=dict[str, Any])
 
     def _post(self, path: str, apply: Callable[[Any], int], summary: str, body: Any, status: int = 200) -> None:
         async def post(request: Request) -> Response:
@@ -157,7 +166,8 @@ class DaemonRoutes:
         return summary(self.registry.get(name))
 
     def _topology(self, name: str) -> dict[str, Any]:
-        return topology_of(self.registry, name)
+        # Who takes a port with slashes for one segment wrote them as %2F, and so they are until here.
+        return topology_of(self.registry, name.replace("%2F", "/"))
 
     def _hooks(self, name: str) -> dict[str, Any]:
         return hooks_of(self.registry, name)

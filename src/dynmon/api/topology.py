@@ -14,7 +14,7 @@ def topology_of(registry: CubeRegistry, interface_name: str) -> dict[str, Any]:
     """The chains of one interface; the keys and the tab are as clients look for them.
 
     Raises:
-        InterfaceNotFound: There is no such interface.
+        InvalidInputError, NotFoundError: There is no such interface.
     """
     chain = registry.chain(interface_name)
     if not chain:

@@ -20,7 +20,7 @@ from dynmon.bpf.link import Link
 from dynmon.bpf.program import Program
 from dynmon.errors import DynmonError, KernelError
 from dynmon.models import Direction
-from dynmon.netdev import InterfaceNotFound
+from dynmon.netdev import InterfaceNotFound, Namespace
 
 # The kernel gives filters without a priority 0xc000 and, before that one, smaller numbers.
 FIRST_PRIORITY = 0xD000
@@ -77,9 +77,12 @@ class ClsactLink(Link):
             try:
                 clsact_filter.remove_filter(place, {self._program_id})
                 _guard.filter(place)
-                _remove_qdisc(place.interface_index)
+                _remove_qdisc(place.interface_index, place.namespace)
             except OSError as error:
                 raise KernelError(f"detach from {self._interface_name!r}", error) from error
+
+    def is_attached(self) -> bool:
+        return False  # a filter is found at its interface only, and whoever asks did not find that
 
     def abandon(self) -> None:
         self._place = None
@@ -91,9 +94,12 @@ def attach_clsact(
     direction: Direction,
     *,
     interface_name: str,
+    namespace: Namespace | None = None,
     before: ClsactLink | None = None,
 ) -> ClsactLink:
     """Attach behind all filters already there, or just before another one of ours.
+
+    The index is that of an interface in `namespace`, None for our own.
 
     Raises:
         KernelError: The kernel would not, or there is no room for a filter in that place.
@@ -101,21 +107,23 @@ def attach_clsact(
     """
     with _lock:
         try:
-            if clsact_filter.make_qdisc(interface_index):
-                _guard.qdisc(interface_index, is_ours=True)
-            place = _add(program, interface_index, direction, before.priority if before else None)
+            if clsact_filter.make_qdisc(interface_index, namespace):
+                _guard.qdisc(interface_index, namespace, is_ours=True)
+            place = _add(program, interface_index, direction, namespace, before.priority if before else None)
             return ClsactLink(place, program.id, interface_name)
         except OSError as error:
-            _remove_qdisc(interface_index)
+            _remove_qdisc(interface_index, namespace)
             raise _error("attach to", interface_name, error) from error
 
 
-def _add(program: Program, interface_index: int, direction: Direction, successor: int | None) -> Place:
+def _add(
+    program: Program, interface_index: int, direction: Direction, namespace: Namespace | None, successor: int | None
+) -> Place:
     """Add a filter where there is room; who else adds one at the same moment makes us look again."""
     for _ in range(ATTEMPTS):
-        used = clsact_filter.priorities(interface_index, direction)
+        used = clsact_filter.priorities(interface_index, direction, namespace)
         priority = _before(used, successor) if successor else _behind(used)
-        place = Place(interface_index, str(direction), priority)
+        place = Place(interface_index, str(direction), priority, namespace)
         _guard.filter(place, program.id)
         try:
             clsact_filter.set_filter(place, program.fd, replace=False)
@@ -145,14 +153,12 @@ def _before(used: list[int], successor: int) -> int:
     raise OSError(errno.ENOSPC, "no priority is left between two filters")
 
 
-def _remove_qdisc(interface_index: int) -> None:
+def _remove_qdisc(interface_index: int, namespace: Namespace | None) -> None:
     """After our last filter there: remove the qdisc if we made it, or leave it to whoever else uses it by now."""
-    charges = _guard.charges
-    if interface_index in charges.qdiscs and not any(
-        place.interface_index == interface_index for place in charges.filters
-    ):
-        clsact_filter.remove_unused_qdisc(interface_index)
-        _guard.qdisc(interface_index, is_ours=False)
+    here, charges = (interface_index, namespace), _guard.charges
+    if here in charges.qdiscs and not any((each.interface_index, each.namespace) == here for each in charges.filters):
+        clsact_filter.remove_unused_qdisc(*here)
+        _guard.qdisc(*here, is_ours=False)
 
 
 def _error(attempt: str, interface_name: str, error: OSError) -> DynmonError:

@@ -1,6 +1,7 @@
 """Filters of our own at clsact, by libbpf's tc functions, and what else there is on an interface.
 
-Nothing here touches a filter that does not have our handle *and* our program, nor a qdisc that is in use.
+Nothing here touches a filter that does not have our handle *and* our program, nor a qdisc that is in use. A filter is
+in a network namespace, None for our own; each request goes to where that namespace is found then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynmon.bpf import _libbpf
+from dynmon.netdev import Namespace, inside
 
 HANDLE = 0x64796E6D  # "dynm"
 POINTS = {"ingress": _libbpf.TC_INGRESS, "egress": _libbpf.TC_EGRESS}
@@ -25,16 +27,17 @@ class Place:
     interface_index: int
     direction: str
     priority: int
+    namespace: Namespace | None = None
 
 
-def make_qdisc(interface_index: int) -> bool:
+def make_qdisc(interface_index: int, namespace: Namespace | None = None) -> bool:
     """Make sure of a clsact qdisc; True if there was none.
 
     Raises:
         OSError: The kernel would not.
     """
     try:
-        _libbpf.tc_hook_create(_both(interface_index))
+        inside(namespace, _libbpf.tc_hook_create, _both(interface_index))
     except OSError as error:
         if error.errno != errno.EEXIST:
             raise
@@ -49,7 +52,7 @@ def set_filter(place: Place, program_fd: int, *, replace: bool) -> None:
         OSError: EEXIST when it is not to be replaced and there; or the kernel would not.
     """
     options = _options(place, prog_fd=program_fd, flags=_libbpf.TC_REPLACE if replace else 0)
-    _libbpf.tc_attach(_hook(place), options)
+    inside(place.namespace, _libbpf.tc_attach, _hook(place), options)
 
 
 def remove_filter(place: Place, program_ids: Collection[int]) -> None:
@@ -60,30 +63,37 @@ def remove_filter(place: Place, program_ids: Collection[int]) -> None:
     """
     found = _options(place)
     try:
-        _libbpf.tc_query(_hook(place), found)
+        inside(place.namespace, _libbpf.tc_query, _hook(place), found)
         if found.prog_id in program_ids:
-            _libbpf.tc_detach(_hook(place), _options(place))
+            inside(place.namespace, _libbpf.tc_detach, _hook(place), _options(place))
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EINVAL):  # EINVAL: the qdisc is gone
             raise
 
 
-def remove_unused_qdisc(interface_index: int) -> None:
+def remove_unused_qdisc(interface_index: int, namespace: Namespace | None = None) -> None:
     """Remove the clsact qdisc if no filter is left in either direction.
 
     Between the look and the removal somebody may add a filter, which is then lost: netlink has no "if empty".
     """
-    if any(priorities(interface_index, direction) for direction in PARENTS):
-        return
     try:
-        _libbpf.tc_hook_destroy(_both(interface_index))
+        if not any(priorities(interface_index, direction, namespace) for direction in PARENTS):
+            inside(namespace, _libbpf.tc_hook_destroy, _both(interface_index))
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EINVAL):
             raise
 
 
-def priorities(interface_index: int, direction: str) -> list[int]:
-    """The priorities in use at one attach point, anybody's, rising; packets pass them in this order."""
+def priorities(interface_index: int, direction: str, namespace: Namespace | None = None) -> list[int]:
+    """The priorities in use at one attach point, anybody's, rising; packets pass them in this order.
+
+    Raises:
+        OSError: ENODEV, the namespace is gone.
+    """
+    return inside(namespace, _priorities, interface_index, direction)
+
+
+def _priorities(interface_index: int, direction: str) -> list[int]:
     from pyroute2 import IPRoute  # the guard, which starts for every daemon without tcx, needs it only at its end
     from pyroute2.netlink.exceptions import NetlinkError
 

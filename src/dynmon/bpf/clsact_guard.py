@@ -5,8 +5,11 @@ process of each filter *before* making it; when the daemon's socket ends, what i
 qdiscs that the daemon made. It runs only while there is something to guard. Each message is one JSON list on a
 sequential-packet socket:
 
-    ["filter", interface_index, direction, priority, [program ids]]     no ids: it is no more
-    ["qdisc", interface_index, true or false]                           we made it, or it is no more
+    ["filter", interface_index, namespace, direction, priority, [program ids]]     no ids: it is no more
+    ["qdisc", interface_index, namespace, true or false]                           we made it, or it is no more
+
+A namespace is its name, inode and cookie, or null for our own: a descriptor in this process would keep it alive as well
+as one in the daemon.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ import json
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from dynmon.bpf.clsact_filter import Place, remove_filter, remove_unused_qdisc
 from dynmon.bpf.process import Companion
+from dynmon.netdev import Namespace
 
 MESSAGE_BYTES = 65536
 
@@ -29,16 +33,17 @@ class Charges:
 
     def __init__(self) -> None:
         self.filters: dict[Place, list[int]] = {}
-        self.qdiscs: set[int] = set()
+        self.qdiscs: set[tuple[int, Namespace | None]] = set()
 
     def note(self, message: list[Any]) -> None:
         """Take in one message."""
-        kind, index, *facts = message
+        kind, index, parts, *facts = message
+        namespace = Namespace(*parts) if parts else None
         if kind == "qdisc":
-            (self.qdiscs.add if facts[0] else self.qdiscs.discard)(index)
+            (self.qdiscs.add if facts[0] else self.qdiscs.discard)((index, namespace))
             return
         direction, priority, programs = facts
-        place = Place(index, direction, priority)
+        place = Place(index, direction, priority, namespace)
         if programs:
             self.filters[place] = programs
         else:
@@ -47,9 +52,9 @@ class Charges:
     def messages(self) -> Iterator[list[Any]]:
         """What to tell somebody who knows nothing yet."""
         for place, programs in self.filters.items():
-            yield ["filter", place.interface_index, place.direction, place.priority, programs]
-        for index in self.qdiscs:
-            yield ["qdisc", index, True]
+            yield _about_filter(place, programs)
+        for index, namespace in self.qdiscs:
+            yield _about_qdisc(index, namespace, True)
 
     def __bool__(self) -> bool:
         return bool(self.filters or self.qdiscs)
@@ -64,11 +69,11 @@ class Guard:
 
     def filter(self, place: Place, *program_ids: int) -> None:
         """A filter is about to run one of these programs; none: it is no more."""
-        self._tell(["filter", place.interface_index, place.direction, place.priority, list(program_ids)])
+        self._tell(_about_filter(place, program_ids))
 
-    def qdisc(self, interface_index: int, *, is_ours: bool) -> None:
+    def qdisc(self, interface_index: int, namespace: Namespace | None, *, is_ours: bool) -> None:
         """We made a qdisc, or it is no more."""
-        self._tell(["qdisc", interface_index, is_ours])
+        self._tell(_about_qdisc(interface_index, namespace, is_ours))
 
     def _tell(self, message: list[Any]) -> None:
         self.charges.note(message)
@@ -84,6 +89,19 @@ class Guard:
         if self._process is not None:
             self._process.close()
             self._process = None
+
+
+def _about_filter(place: Place, program_ids: Collection[int]) -> list[Any]:
+    namespace = _parts(place.namespace)
+    return ["filter", place.interface_index, namespace, place.direction, place.priority, list(program_ids)]
+
+
+def _about_qdisc(interface_index: int, namespace: Namespace | None, is_ours: bool) -> list[Any]:
+    return ["qdisc", interface_index, _parts(namespace), is_ours]
+
+
+def _parts(namespace: Namespace | None) -> tuple[str, int, int] | None:
+    return (namespace.name, namespace.inode, namespace.cookie) if namespace else None
 
 
 def _sent(process: Companion, messages: list[list[Any]]) -> bool:
@@ -105,8 +123,8 @@ def main(control_fd: int) -> None:
             charges.note(json.loads(message))
     for place, programs in charges.filters.items():
         _try(remove_filter, place, programs)
-    for index in charges.qdiscs:
-        _try(remove_unused_qdisc, index)
+    for qdisc in charges.qdiscs:
+        _try(remove_unused_qdisc, *qdisc)
 
 
 def _try(action: Callable[..., object], *arguments: object) -> None:

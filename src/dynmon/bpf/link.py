@@ -16,7 +16,7 @@ from dynmon.bpf.owner import Owner
 from dynmon.bpf.program import Program
 from dynmon.errors import DynmonError, KernelError, UnsupportedError
 from dynmon.models import Direction
-from dynmon.netdev import InterfaceNotFound
+from dynmon.netdev import InterfaceNotFound, Namespace, inside
 
 TCX_TYPES = {Direction.INGRESS: _syscall.TCX_INGRESS, Direction.EGRESS: _syscall.TCX_EGRESS}
 XDP_MODES = {"skb": _syscall.XDP_SKB_MODE, "drv": _syscall.XDP_DRV_MODE}
@@ -44,6 +44,10 @@ class Link(Owner):
     @abstractmethod
     def close(self) -> None:
         """Detach; twice is harmless, and so is an interface that went away."""
+
+    @abstractmethod
+    def is_attached(self) -> bool:
+        """Whether it is still known to be at an interface, wherever that is by now."""
 
     @abstractmethod
     def abandon(self) -> None:
@@ -82,6 +86,12 @@ class BpfLink(Link):
         finally:
             os.close(fd)
 
+    def is_attached(self) -> bool:
+        facts = _syscall.LinkFacts()
+        if self.fd >= 0:
+            _syscall.object_info(self.fd, facts)
+        return bool(facts.ifindex)
+
     def abandon(self) -> None:
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
@@ -94,10 +104,13 @@ def attach_tcx(
     direction: Direction,
     *,
     interface_name: str,
+    namespace: Namespace | None = None,
     before: BpfLink | None = None,
     after: BpfLink | None = None,
 ) -> BpfLink:
     """Attach behind all programs already there, or next to another link of the same attach point.
+
+    The index is that of an interface in `namespace`, None for our own. The link does not keep a namespace alive.
 
     Raises:
         UnsupportedError: This kernel has no tcx.
@@ -110,15 +123,18 @@ def attach_tcx(
     if neighbour:
         flags |= _syscall.F_LINK
     try:
-        fd = _syscall.link_create(
-            program.fd, interface_index, TCX_TYPES[direction], flags, neighbour.fd if neighbour else 0
+        relative_fd = neighbour.fd if neighbour else 0
+        fd = inside(
+            namespace, _syscall.link_create, program.fd, interface_index, TCX_TYPES[direction], flags, relative_fd
         )
     except OSError as error:
         raise _attach_error(error, interface_name, direction) from error
     return _owned(fd, "tcx", interface_name)
 
 
-def attach_xdp(program: Program, interface_index: int, mode: str, *, interface_name: str) -> BpfLink:
+def attach_xdp(
+    program: Program, interface_index: int, mode: str, *, interface_name: str, namespace: Namespace | None = None
+) -> BpfLink:
     """Attach to the interface's one place for XDP; `mode` is ``skb`` (any driver) or ``drv`` (native).
 
     Raises:
@@ -127,33 +143,33 @@ def attach_xdp(program: Program, interface_index: int, mode: str, *, interface_n
         InterfaceNotFound: There is no such interface, or it went away meanwhile.
     """
     try:
-        fd = _syscall.link_create(program.fd, interface_index, _syscall.XDP, XDP_MODES[mode])
+        fd = inside(namespace, _syscall.link_create, program.fd, interface_index, _syscall.XDP, XDP_MODES[mode])
     except OSError as error:
         if error.errno in (errno.EBUSY, errno.EEXIST):
-            raise InterfaceBusy(interface_name, xdp_program_id(interface_index)) from error
+            raise InterfaceBusy(interface_name, xdp_program_id(interface_index, namespace)) from error
         if error.errno == errno.EOPNOTSUPP:
             raise ModeUnsupported(interface_name, mode) from error
         if error.errno == errno.ERANGE:
             raise ModeUnsupported(interface_name, mode, *PACKETS_TOO_LONG) from error
-        if error.errno == errno.EINVAL and not _exists(interface_index):  # XDP, unlike tcx, does not say ENODEV
+        if error.errno == errno.EINVAL and not _exists(interface_index, namespace):  # unlike tcx, no ENODEV
             raise InterfaceNotFound(interface_name) from error
         raise _attach_error(error, interface_name, Direction.INGRESS) from error
     return _owned(fd, "xdp", interface_name)
 
 
-def xdp_program_id(interface_index: int) -> int:
+def xdp_program_id(interface_index: int, namespace: Namespace | None = None) -> int:
     """The id of the XDP program on an interface; zero if there is none, or several."""
     number = c_uint32()
     try:
-        _libbpf.xdp_query_id(interface_index, 0, ctypes.byref(number))
+        inside(namespace, _libbpf.xdp_query_id, interface_index, 0, ctypes.byref(number))
     except OSError:
         return 0
     return number.value
 
 
-def _exists(interface_index: int) -> bool:
+def _exists(interface_index: int, namespace: Namespace | None) -> bool:
     try:
-        socket.if_indextoname(interface_index)
+        inside(namespace, socket.if_indextoname, interface_index)
     except OSError:
         return False
     return True

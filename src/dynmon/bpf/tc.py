@@ -7,10 +7,17 @@ from dynmon.bpf.features import kernel_features
 from dynmon.bpf.link import BpfLink, Link, attach_tcx
 from dynmon.bpf.program import Program
 from dynmon.models import Direction
+from dynmon.netdev import Namespace
 
 
 def attach_tc(
-    program: Program, interface_index: int, direction: Direction, *, interface_name: str, before: Link | None = None
+    program: Program,
+    interface_index: int,
+    direction: Direction,
+    *,
+    interface_name: str,
+    namespace: Namespace | None = None,
+    before: Link | None = None,
 ) -> Link:
     """Attach by a tcx link, or on kernels without by a clsact filter.
 
@@ -22,6 +29,10 @@ def attach_tc(
     """
     if kernel_features().has_tcx:
         tcx = before if isinstance(before, BpfLink) and before.kind == "tcx" else None
-        return attach_tcx(program, interface_index, direction, interface_name=interface_name, before=tcx)
+        return attach_tcx(
+            program, interface_index, direction, interface_name=interface_name, namespace=namespace, before=tcx
+        )
     clsact = before if isinstance(before, ClsactLink) else None
-    return attach_clsact(program, interface_index, direction, interface_name=interface_name, before=clsact)
+    return attach_clsact(
+        program, interface_index, direction, interface_name=interface_name, namespace=namespace, before=clsact
+    )

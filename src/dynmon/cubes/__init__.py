@@ -8,7 +8,6 @@ from dynmon.cubes.errors import (
     CubeNotFound,
     MetricNotFound,
     NotAttached,
-    PortNotFound,
 )
 from dynmon.cubes.registry import CubeRegistry
 from dynmon.dataplane.hook_map import HookEntry
@@ -23,5 +22,4 @@ __all__ = [
     "MetricNotFound",
     "NotAttached",
     "Occupant",
-    "PortNotFound",
 ]

@@ -32,6 +32,7 @@ from dynmon.models import (
     PathConfig,
 )
 from dynmon.models.dataplane import DEFAULT_PATH_NAME
+from dynmon.netdev import Located, Place
 from dynmon.settings import ReadLimits
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class DynmonCube:
 
     @property
     def parent(self) -> str:
-        """The interface the cube is attached to, by its name of today; "" when there is none."""
+        """The port the cube is attached to, as it was asked for, by its interface's name of today; "" for none."""
         with self._state:
             attachment = self._dataplane.attachment
             return (attachment.current_name() or "") if attachment else ""
@@ -191,8 +192,8 @@ class DynmonCube:
             self._switch(self._builder(undo, level).rebuild(spoken))
             self.loglevel = level
 
-    def attach(self, chain: Chain, interface_index: int, request: AttachRequest) -> None:
-        """Take the place in `chain` that `request` asks for.
+    def attach(self, chain: Chain, place: Place, located: Located, request: AttachRequest) -> None:
+        """Take the position in `chain` that `request` asks for, at the interface that was found at `place`.
 
         Raises:
             AlreadyAttached: The cube has a parent.
@@ -202,7 +203,7 @@ class DynmonCube:
             if self.parent:
                 raise AlreadyAttached(self.name, self.parent)
             self._dataplane.detach()  # from an interface that is gone
-            self._dataplane.attach(chain, interface_index, chain.index_for(request))
+            self._dataplane.attach(chain, place, located, chain.index_for(request))
 
     def detach(self, port: str) -> None:
         """Leave the interface called `port`; the maps keep their contents.

@@ -70,17 +70,6 @@ class MetricNotFound(NotFoundError):
         return {"cube": self.cube, "direction": self.direction.value, "metric": self.name}
 
 
-class PortNotFound(NotFoundError):
-    """A port of another cube was named where only interfaces can be."""
-
-    def __init__(self, port: str) -> None:
-        super().__init__(f"port {port!r} not found: there is no such interface, and no cube here has ports")
-        self.port = port
-
-    def fields(self) -> Mapping[str, Any]:
-        return {"port": self.port}
-
-
 class TokenForgotten(GoneError):
     """A token that the cube does not know: from before its code was replaced, of other metrics, or too old."""
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf import GracePeriod
 from dynmon.cubes.dynmon import DynmonCube
-from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached, PortNotFound
+from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached
 from dynmon.dataplane import Chain, Foundry, ProgramLog
 from dynmon.dataplane.hook_map import HookEntry, hook_map
 from dynmon.models import AttachRequest, CubeConfig, DetachRequest, Direction
 from dynmon.models.cube import check_cube_name
-from dynmon.netdev import InterfaceNotFound, interface_index
+from dynmon.netdev import Located, Place, locate
 from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class CubeRegistry:
         self._lock = threading.RLock()
         self._cubes: dict[str, DynmonCube] = {}
         self._reserved: set[str] = set()
-        # By ifindex: an interface may be renamed while cubes are attached to it.
-        self._chains: dict[int, Chain] = {}
+        # Not by name: an interface may be renamed while cubes are attached to it, and found by several names.
+        self._chains: dict[Located, Chain] = {}
         self._placing = threading.RLock()
 
     def create(self, name: str, config: CubeConfig) -> DynmonCube:
@@ -114,16 +114,19 @@ class CubeRegistry:
         """Attach a cube to an interface.
 
         Raises:
+            InvalidPort: No port can be called so.
             CubeNotFound, InterfaceNotFound, PortNotFound: One of the two does not exist.
+            NamespaceNotFound, NamespaceForbidden: The interface's namespace does not, or not for us.
             AlreadyAttached: The cube has a parent.
             NotOnChain: The neighbour that was asked for is not on the interface.
         """
         cube = self.get(request.cube)
-        index = _port_index(request.port)
+        place = Place.parse(request.port)
+        located = locate(place)
         with cube.changing(), self._placing:
-            chain = self._chains.setdefault(index, Chain(request.port))
+            chain = self._chains.setdefault(located, Chain(request.port))
             try:
-                cube.attach(chain, index, request)
+                cube.attach(chain, place, located, request)
             finally:
                 self._forget_empty_chains()
 
@@ -139,19 +142,20 @@ class CubeRegistry:
             try:
                 cube.detach(request.port)
             except NotAttached:
-                _port_index(request.port)  # an interface that does not exist is the better explanation
+                locate(Place.parse(request.port))  # an interface that does not exist is the better explanation
                 raise
             finally:
                 self._forget_empty_chains()
 
-    def chain(self, interface: str) -> list[str]:
-        """The names of the cubes on `interface`, nearest the wire first.
+    def chain(self, port: str) -> list[str]:
+        """The names of the cubes on the interface that `port` names, nearest the wire first.
 
         Raises:
-            InterfaceNotFound: There is no such interface.
+            InvalidPort, InterfaceNotFound, PortNotFound, NamespaceNotFound, NamespaceForbidden: There is none.
         """
+        located = locate(Place.parse(port))
         with self._placing:
-            chain = self._chains.get(interface_index(interface))
+            chain = self._chains.get(located)
             return [member.name for member in chain.members] if chain else []
 
     def hooks(self, interface: str) -> dict[Direction, list[HookEntry]]:
@@ -195,13 +199,4 @@ class CubeRegistry:
         self.close()
 
     def _forget_empty_chains(self) -> None:
-        self._chains = {index: chain for index, chain in self._chains.items() if chain.members}
-
-
-def _port_index(port: str) -> int:
-    try:
-        return interface_index(port)
-    except InterfaceNotFound:
-        if ":" in port:
-            raise PortNotFound(port) from None
-        raise
+        self._chains = {located: chain for located, chain in self._chains.items() if chain.members}

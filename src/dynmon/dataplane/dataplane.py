@@ -14,7 +14,7 @@ is taken back; packets of that moment were counted by the new program and are lo
 
 from __future__ import annotations
 
-import socket
+import errno
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -25,25 +25,32 @@ from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.path import LoadedPath
 from dynmon.errors import DynmonError
 from dynmon.models import CubeType, Direction, Hook
-from dynmon.netdev import InterfaceNotFound
+from dynmon.netdev import InterfaceNotFound, Located, Place
 
 XDP_MODES = {CubeType.XDP_SKB: "skb", CubeType.XDP_DRV: "drv"}
 
 
 @dataclass(slots=True)
 class Attachment:
-    """The interface a cube is on, and the links that hold its programs there."""
+    """The interface a cube is on, and the links that hold its programs there.
+
+    No descriptor of a namespace is among it: that would keep the namespace alive. See `dynmon.netdev.namespaces`.
+    """
 
     chain: Chain
-    interface_index: int
+    place: Place  # as it was asked for
+    located: Located
     links: dict[Direction, Link] = field(default_factory=dict)
 
     def current_name(self) -> str | None:
-        """The name the interface has now, None when it is gone."""
+        """The port as it was asked for, by the name that the interface has now; None when it is gone."""
         try:
-            return socket.if_indextoname(self.interface_index)
-        except OSError:
-            return None
+            self.place = self.place.renamed(self.located.name())
+        except OSError as error:
+            # A namespace that we do not find any more may live on; where a link is still at an interface, it does.
+            if error.errno == errno.ENXIO or not any(link.is_attached() for link in self.links.values()):
+                return None
+        return str(self.place)
 
 
 class Dataplane:
@@ -129,13 +136,13 @@ class Dataplane:
         except DynmonError:  # the reason why is on its way already
             path.flip()  # and back by what follows: the path is what runs
 
-    def attach(self, chain: Chain, interface_index: int, index: int) -> None:
-        """Take place `index` in `chain` and run there.
+    def attach(self, chain: Chain, place: Place, located: Located, index: int) -> None:
+        """Take position `index` in `chain` and run at the interface that was found at `place`.
 
         Raises:
             DynmonError: The kernel refused a link; nothing is attached.
         """
-        attachment = Attachment(chain, interface_index)
+        attachment = Attachment(chain, place, located)
         with ExitStack() as undo:
             chain.members.insert(index, self)
             undo.callback(chain.members.remove, self)
@@ -190,13 +197,20 @@ class Dataplane:
         return True
 
     def _new_link(self, attachment: Attachment, direction: Direction, path: LoadedPath) -> Link:
-        name = attachment.chain.interface
+        name, located = attachment.chain.interface, attachment.located
         if self._type.hook(direction) is Hook.XDP:
-            return attach_xdp(path.program, attachment.interface_index, XDP_MODES[self._type], interface_name=name)
+            return attach_xdp(
+                path.program,
+                located.index,
+                XDP_MODES[self._type],
+                interface_name=name,
+                namespace=located.namespace,
+            )
         return attach_tc(
             path.program,
-            attachment.interface_index,
+            located.index,
             direction,
             interface_name=name,
+            namespace=located.namespace,
             before=attachment.chain.successor(self, direction),
         )

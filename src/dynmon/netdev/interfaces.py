@@ -1,4 +1,4 @@
-"""Network interfaces of the daemon's namespace, over netlink."""
+"""Network interfaces of the namespace that the calling thread is in, over netlink."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ IFF_LOOPBACK = 0x8
 
 
 class InterfaceNotFound(NotFoundError):
-    """No network interface has this name in the daemon's namespace."""
+    """No network interface has this name, in the daemon's namespace or in the one that `where` tells about."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"interface {name!r} not found")
+    def __init__(self, name: str, where: str = "") -> None:
+        super().__init__(f"interface {name!r} not found {where}".rstrip())
         self.name = name
 
     def fields(self) -> Mapping[str, Any]:
@@ -33,6 +33,7 @@ class Interface:
     is_up: bool
     is_loopback: bool
     addresses: tuple[str, ...] = ()
+    master: int | None = None  # the index of the bridge, bond, team or VRF that it is a port of
 
 
 def find_interface(name: str) -> Interface:
@@ -76,6 +77,7 @@ def list_interfaces() -> list[Interface]:
                 is_up=bool(message["flags"] & IFF_UP),
                 is_loopback=bool(message["flags"] & IFF_LOOPBACK),
                 addresses=tuple(addresses.get(message["index"], ())),
+                master=message.get_attr("IFLA_MASTER"),
             )
             for message in netlink.get_links()
         ]
