@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -270,6 +272,24 @@ def test_a_hundred_attachments_leak_nothing(client, any_daemon, blue):
         client.detach("one", blue.port)
         client.attach("one", blue.port)
     wait_until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)), "what was held to be less")
+    assert 1 == len({str((task / "ns/net").readlink()) for task in (place / "task").iterdir()})
+
+
+def test_many_at_once_meet_their_own_interfaces(client):
+    """Eight cubes attached by eight clients at once in eight namespaces, read and injected into at once."""
+    names = [f"room{number}" for number in range(8)]
+    with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+        rooms = [stack.enter_context(room(name)) for name in names]
+        list(pool.map(lambda each: monitor(client, each.name, each.port), rooms))
+        assert [each.port for each in rooms] == list(pool.map(lambda name: parent(client, name), names))
+        list(pool.map(lambda name: client.inject(name, CONFIG), names))
+        for number, each in enumerate(rooms):
+            each.send("ingress", FRAME, number + 1)
+            each.send("egress", FRAME, number + 2)
+
+        assert [[number + 1, number + 2] for number in range(8)] == [counts(client, name) for name in names]
+        list(pool.map(lambda each: client.detach(each.name, each.port), rooms))
+        assert not any(line for each in rooms for way in DIRECTIONS for line in each.attached()[way])
 
 
 @pytest.mark.parametrize("environment", KERNELS.values(), ids=KERNELS)

@@ -14,7 +14,8 @@ running container has at least one.
 A link of tcx or XDP needs none of this once it is made: it is at its interface, keeps no namespace alive, is updated
 and detached from anywhere, and says when the interface is gone. A clsact filter takes an errand each time.
 
-What remains: a namespace that only a descriptor, or a mount out of our sight, keeps alive counts as gone for clsact.
+What remains: a namespace that only a descriptor, or a mount out of our sight, keeps alive counts as gone for clsact. A
+network card that the kernel takes home when its namespace ends is shown where it was.
 """
 
 from __future__ import annotations

@@ -58,9 +58,11 @@ LOCAL_HELP = {
     "attach": """\
 polycubectl attach CUBE PORT [position=auto|first|last | before=CUBE | after=CUBE]
 
-Put a transparent cube on a network interface, or on the port of a standard cube (CUBE:PORT).
+Put a transparent cube on a network interface, or on the port of a standard cube (CUBE:PORT) or of a bridge, bond or
+other master (br0:eth1). In another network namespace it is netns/NAME/INTERFACE or pid/PID/INTERFACE.
 Without a place it goes behind the cubes that are already there.
-Example: polycubectl attach monitor eth0 position=first""",
+Example: polycubectl attach monitor eth0 position=first
+         polycubectl attach monitor netns/blue/eth0""",
     "detach": """\
 polycubectl detach CUBE PORT
 
