@@ -261,6 +261,7 @@ def test_filters_and_programs_of_others_stay(client, blue):
 def test_a_hundred_attachments_leak_nothing(client, any_daemon, blue):
     """Neither descriptors nor threads."""
     place = Path(f"/proc/{any_daemon.process.pid}")
+    monitor(client, "other", blue.port)  # without it, a guard process would start and end each time
     monitor(client, "one", blue.port)
 
     def held() -> tuple[int, int]:

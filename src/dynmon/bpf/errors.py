@@ -134,11 +134,13 @@ class InterfaceBusy(_AttachRefusal, ConflictError):
     """Somebody's XDP program is on the interface already; there is room for one."""
 
     def __init__(self, interface: str, program_id: int) -> None:
+        namespace, _, name = interface.rpartition("/")
+        device = name.rpartition(":")[2] + (" there" if namespace else "")
         super().__init__(
             interface,
             "ingress",
             f"interface already has an XDP program (id {program_id})",
-            f"make the cube of type TC, or take the other program off (bpftool net detach xdp dev {interface})",
+            f"make the cube of type TC, or take the other program off (bpftool net detach xdp dev {device})",
         )
         self.program_id = program_id
 
