@@ -216,10 +216,10 @@ class DynmonCube:
                 raise NotAttached(self.name, port, self.parent)
             self._dataplane.detach()
 
-    def programs_on(self, interface_index: int) -> list[OwnProgram]:
+    def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; to be asked, and used, while no chain changes."""
         with self._state:
-            return self._dataplane.programs_on(interface_index)
+            return self._dataplane.programs_on(located)
 
     def metric_names(self, direction: Direction) -> list[str]:
         """The metrics of a path, in the order of its configuration."""

@@ -16,7 +16,7 @@ from dynmon.dataplane import Chain, Foundry, ProgramLog
 from dynmon.dataplane.hook_map import HookEntry, hook_map
 from dynmon.models import AttachRequest, CubeConfig, DetachRequest, Direction
 from dynmon.models.cube import check_cube_name
-from dynmon.netdev import Located, Place, locate
+from dynmon.netdev import Located, Place, interface_index, locate
 from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
 
 if TYPE_CHECKING:
@@ -165,12 +165,12 @@ class CubeRegistry:
             InterfaceNotFound: There is no such interface.
             KernelError: The kernel would not say.
         """
-        index = interface_index(interface)
+        located = Located(interface_index(interface), None)
         cubes = self.cubes()
         with ExitStack() as kept:
             with self._placing:
-                own = [program.kept(kept) for cube in cubes for program in cube.programs_on(index)]
-            return hook_map(index, interface, own)
+                own = [program.kept(kept) for cube in cubes for program in cube.programs_on(located)]
+            return hook_map(located.index, interface, own)
 
     def rehearse(self, name: str, trial: Rehearsal) -> dict[str, Any]:
         """Try code for a new cube called `name`; nothing is made.

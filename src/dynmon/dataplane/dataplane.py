@@ -76,10 +76,10 @@ class Dataplane:
         """The link that holds the program of `direction`."""
         return self._attachment.links.get(direction) if self._attachment else None
 
-    def programs_on(self, interface_index: int) -> list[OwnProgram]:
+    def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; the descriptors belong to the paths."""
         at = self._attachment
-        if at is None or at.interface_index != interface_index:
+        if at is None or at.located != located:
             return []
         return [OwnProgram.of(self.name, self._paths[direction], link) for direction, link in at.links.items()]
 
