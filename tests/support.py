@@ -95,6 +95,14 @@ def open_descriptors() -> set[str]:
     return found
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, waited for or not."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+
+
 def isolate() -> None:
     """Give this thread, and what it starts, namespaces of its own, as scripts/isolated gives them to a command."""
     if _libc.unshare(CLONE_NEWNET | CLONE_NEWNS):

@@ -12,7 +12,7 @@ import pytest
 from dynmon.client import DynmonClient
 from tests.daemon import DYNMOND, running_daemon, start_daemon
 from tests.hooks import attached, tcx_programs
-from tests.support import needs, run, veth_pair, wait_until
+from tests.support import is_gone, needs, run, veth_pair, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
@@ -167,6 +167,8 @@ def test_the_loader_may_die(state_root, veth):
         assert children
         for child in children:
             os.kill(child, signal.SIGKILL)
+        # Until they are gone, the next request may still reach one of them, and is lost with it.
+        wait_until(lambda: all(map(is_gone, children)), "the processes to end")
 
         client.inject("one", CONFIG)
         veth.send_in(FRAME, count=3)

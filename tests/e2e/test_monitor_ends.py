@@ -18,7 +18,7 @@ import pytest
 from tests.e2e.python_scripts import Script, running_script, script_server
 from tests.hooks import attached, exists, program_ids, tcx_links
 from tests.packets import ethernet, ipv4, udp
-from tests.support import Veth, needs, wait_until
+from tests.support import Veth, is_gone, needs, wait_until
 
 pytestmark = needs("kernel", "clang", "bpftool", "tcx")
 
@@ -123,14 +123,6 @@ def family_of(pid: int) -> set[int]:
             for child in map(int, children.read_text().split()):
                 found |= {child} | family_of(child)
     return found
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, waited for or not."""
-    try:
-        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
 
 
 @pytest.mark.parametrize("kind", HOOKS)
