@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dynmon.errors import NotFoundError
+from dynmon.errors import KernelError, NotFoundError
 
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
+IFF_RUNNING = 0x40
+ARPHRD_ETHER = 1
+# struct ifreq: the name, and a union of which we use a short.
+IFREQ = struct.Struct("=16sH22x")
+SIOCGIFFLAGS = 0x8913
+SIOCGIFHWADDR = 0x8927
+SOL_PACKET = 263
+PACKET_ADD_MEMBERSHIP = 1
+PACKET_MR_PROMISC = 1
+MEMBERSHIP = struct.Struct("=iHH8x")  # struct packet_mreq
 
 
 class InterfaceNotFound(NotFoundError):
@@ -86,3 +99,62 @@ def list_interfaces() -> list[Interface]:
 def usable_interfaces() -> Iterator[Interface]:
     """The interfaces that are up and not the loopback."""
     return (interface for interface in list_interfaces() if interface.is_up and not interface.is_loopback)
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceState:
+    """What can be asked quickly about one interface."""
+
+    name: str
+    is_running: bool
+    is_loopback: bool
+    is_ethernet: bool
+
+
+def interface_state(index: int) -> InterfaceState | None:
+    """The interface as it is now; None when it is gone. It runs when it is up and has a carrier."""
+    try:
+        name = socket.if_indextoname(index)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+            flags, hardware = (
+                IFREQ.unpack(fcntl.ioctl(control, request, IFREQ.pack(name.encode(), 0)))[1]
+                for request in (SIOCGIFFLAGS, SIOCGIFHWADDR)
+            )
+    except OSError:
+        return None
+    is_running = flags & IFF_UP and flags & IFF_RUNNING
+    return InterfaceState(name, bool(is_running), bool(flags & IFF_LOOPBACK), hardware == ARPHRD_ETHER)
+
+
+class Promiscuity:
+    """Lets an interface receive packets for any address while this is open; the kernel counts who wants that.
+
+    It ends at the latest with the process.
+    """
+
+    def __init__(self, index: int, name: str) -> None:
+        """Begin.
+
+        Raises:
+            InterfaceNotFound: There is no such interface.
+            KernelError: The kernel refused: it takes CAP_NET_RAW.
+        """
+        try:
+            # Protocol 0: no packet comes to this socket.
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        except OSError as error:
+            raise KernelError(f"receive all packets of {name!r} (needs CAP_NET_RAW)", error) from error
+        try:
+            wish = MEMBERSHIP.pack(index, PACKET_MR_PROMISC, 0)
+            self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, wish)
+        except OSError as error:
+            self._socket.close()
+            if error.errno == errno.ENODEV:
+                raise InterfaceNotFound(name) from error
+            raise KernelError(f"receive all packets of {name!r}", error) from error
+
+    def __enter__(self) -> Promiscuity:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
