@@ -77,7 +77,6 @@ def hosts(count: int) -> Iterator[list[Host]]:
         parts.callback(run, "ip", "netns", "del", veths[0].namespace)
         run(*quiet)
         run("ip", "netns", "exec", veths[0].namespace, *quiet)
-        parts.callback(_batch, [f"link del {veth.host}" for veth in veths], "-force")
         _batch([f"link add {each.host} type veth peer name {each.peer} netns {each.namespace}" for each in veths])
         _batch([f"link set {veth.peer} up arp off" for veth in veths], "-netns", veths[0].namespace)
         _batch([f"link set {veth.host} up arp off" for veth in veths])
@@ -88,7 +87,7 @@ def hosts(count: int) -> Iterator[list[Host]]:
 
 
 def _batch(lines: Sequence[str], *flags: str) -> None:
-    run("ip", *flags, "-batch", "-", input="\n".join(lines), check="-force" not in flags)
+    run("ip", *flags, "-batch", "-", input="\n".join(lines))
 
 
 def _door(interface: str) -> closing[socket.socket]:

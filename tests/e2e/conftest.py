@@ -31,7 +31,7 @@ def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     yield shared_daemon
     with DynmonClient(shared_daemon.url) as client:
         for cube in itertools.chain.from_iterable(client.list().values()):
-            client.delete(cube["name"])
+            client.request("DELETE", (cube["service-name"], cube["name"]))
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dynmon.api import problems
+from dynmon.api.bridge_changes import BridgeChanges
+from dynmon.api.bridge_routes import add_bridge_routes
 from dynmon.api.changes import Changes
 from dynmon.api.cube_routes import add_cube_routes, add_dry_run
 from dynmon.api.daemon_routes import DaemonRoutes
@@ -38,8 +40,9 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     app.router.redirect_slashes = False  # PathMiddleware knows better
     telemetry = Telemetry(registry)
     operations = Operations(app)
-    changes = Changes(registry, Live(registry, telemetry))
-    trials = Changes(registry, Tried(registry))
+    bridges = BridgeChanges(registry)
+    changes = Changes(registry, Live(registry, telemetry), bridges)
+    trials = Changes(registry, Tried(registry), bridges)
     writer = Writer()
     app.state.listeners = listeners = Listeners()
     _add_health(operations)
@@ -47,6 +50,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     add_events(operations, registry, listeners)
     add_cube_routes(operations, registry, changes, trials, writer)
     add_dry_run(operations, registry, writer, settings.request_limits)
+    add_bridge_routes(operations, registry, bridges, writer)
     DaemonRoutes(operations, registry, changes, writer).add()
     add_pages(operations)
     problems.install(app)
@@ -86,7 +90,7 @@ def _service_of(registry: CubeRegistry) -> Callable[[str], str | None]:
         if word in RESERVED_CUBE_NAMES:
             return None
         try:
-            return registry.get(word).service_name
+            return registry.find(word).service_name
         except NotFoundError:
             return None
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynmon.api.bodies import CUBE_KEYS, UnexpectedBody, as_object, settable
+from dynmon.api.bridge_changes import BridgeChanges
+from dynmon.api.bridge_resources import SIMPLEBRIDGE
 from dynmon.api.effects import OK, Effect, Outcome
 from dynmon.api.schemas import CubeChange
 from dynmon.cubes import CubeRegistry, DynmonCube
@@ -40,6 +42,7 @@ class Changes:
 
     registry: CubeRegistry
     effect: Effect
+    bridges: BridgeChanges
 
     def create(self, name: str, body: Any) -> Outcome:
         """POST of a cube: make it, or conflict with the one there is."""
@@ -48,7 +51,7 @@ class Changes:
 
     def create_named(self, body: Any) -> Outcome:
         """POST of a cube whose name is in the body."""
-        return self.create(_name_in(body), body)
+        return self.create(name_in(body), body)
 
     def create_all(self, bodies: Any) -> int:
         """POST of an array of cubes: make all of them or none."""
@@ -56,8 +59,9 @@ class Changes:
             raise UnexpectedBody("an array of cubes")
         with ExitStack() as undo:
             for body in bodies:
-                name = _name_in(body)
-                self.create(name, body)
+                name = name_in(body)
+                create = self.bridges.create if body.get("service-name") == SIMPLEBRIDGE else self.create
+                create(name, body)
                 undo.callback(self.registry.delete, name)
             undo.pop_all()
         return CREATED
@@ -92,11 +96,11 @@ class Changes:
 
     def patch_named(self, body: Any) -> Outcome:
         """PATCH of a cube whose name is in the body."""
-        return self.patch(_name_in(body), body)
+        return self.patch(name_in(body), body)
 
     def delete(self, name: str) -> int:
         """DELETE of a cube."""
-        self.registry.delete(name)
+        self.registry.delete(self.registry.get(name).name)
         return OK
 
     def set_loglevel(self, name: str, body: Any) -> int:
@@ -147,7 +151,12 @@ def _one_path(direction: Direction, path: PathConfig) -> DataplaneConfig:
     return DataplaneConfig(**{direction.path_name.replace("-", "_"): path})
 
 
-def _name_in(body: Any) -> str:
+def name_in(body: Any) -> str:
+    """The name of the cube that `body` is about.
+
+    Raises:
+        UnexpectedBody: It has none.
+    """
     name = as_object(body).get("name")
     if not isinstance(name, str) or not name:
         raise UnexpectedBody('an object with the name of the cube, such as {"name": "monitor"}')

@@ -13,12 +13,11 @@ from dynmon.api.dry_runs import asks_for_dry_run, dry_run, read_dry_run
 from dynmon.api.exposition import exposition_format, exposition_response
 from dynmon.api.operations import Endpoint, Operations
 from dynmon.api.paths import DRY_RUN, may_drain
-from dynmon.api.queries import PAGE_PARAMETERS, SINCE_PARAMETER, page_of, since_of
-from dynmon.api.reads import answer
 from dynmon.api.resources import CUBE, SERVICE, cube_trails, summary
-from dynmon.api.responses import BASE, JsonResponse, links
+from dynmon.api.responses import BASE, JsonResponse
 from dynmon.api.schemas import CubeChange, CubeSummary, KeptMaps
-from dynmon.api.tree import Container, Leaf, ListOf, Trail, Visit, check_keys, keys_of, read
+from dynmon.api.service_routes import ServiceRoutes
+from dynmon.api.tree import Trail
 from dynmon.api.writes import Write, Writer, writes
 from dynmon.cubes import CubeRegistry
 from dynmon.models import CubeConfig
@@ -36,10 +35,11 @@ def add_cube_routes(
     Routes are tried in the order they were added, a few microseconds each: what is read often comes first.
     """
     _add_open_metrics(operations, registry)
+    service = ServiceRoutes(operations, SERVICE, registry.get)
     trails = sorted(cube_trails().values(), key=lambda trail: not _is_metric(trail))
     for trail in trails:
         if trail.template != OPEN_METRICS:
-            _add_read(operations, registry, trail)
+            service.add_read(trail, tag="metrics" if _is_metric(trail) else "cubes")
     _add_collection(operations, registry, changes, trials, writer)
     for write, trial in zip(writes(changes), writes(trials), strict=True):
         operations.add(
@@ -55,7 +55,7 @@ def add_cube_routes(
             has_dry_run=write.has_dry_run,
         )
     for trail in trails:
-        operations.add_help(_path(trail.template), _help(registry, trail))
+        service.add_help(trail)
 
 
 def _is_metric(trail: Trail) -> bool:
@@ -75,39 +75,6 @@ def _write(write: Write, trial: Write, writer: Writer) -> Endpoint:
         return await writer.run(chosen.apply, name, await read_json(request))
 
     return change
-
-
-def _add_read(operations: Operations, registry: CubeRegistry, trail: Trail) -> None:
-    node = trail.node
-
-    def get(request: Request) -> Response:
-        visit = _visit(registry, trail, request)
-        value = read(trail, visit)
-        if isinstance(node, Container):
-            here = (SERVICE, visit.cube.name, *_segments(trail, visit))
-            offered = [child.name for child in node.children if child.linked]
-            value = {**value, "_links": links(request, here, offered)}
-        return answer(request, value)
-
-    parameters = [*(PAGE_PARAMETERS if trail.is_paged else ()), *([SINCE_PARAMETER] if node.drains else ())]
-    tag = "metrics" if _is_metric(trail) else "cubes"
-    operations.add("GET", _path(trail.template), get, node.description, tag=tag, answer=node.schema, query=parameters)
-
-
-def _visit(registry: CubeRegistry, trail: Trail, request: Request) -> Visit:
-    drain = trail.node.drains and may_drain(request.scope)
-    return Visit(
-        cube=registry.get(request.path_params["name"]),
-        keys=tuple(request.path_params[parameter] for parameter in trail.parameters),
-        drain=drain,
-        since=since_of(request.query_params) if drain else None,
-        page=page_of(request.query_params) if trail.is_paged else None,
-    )
-
-
-def _segments(trail: Trail, visit: Visit) -> list[str]:
-    keys = iter(visit.keys)
-    return [next(keys) if node.segment != node.name else node.name for node in trail.nodes[1:]]
 
 
 def _add_open_metrics(operations: Operations, registry: CubeRegistry) -> None:
@@ -144,25 +111,6 @@ def add_dry_run(operations: Operations, registry: CubeRegistry, writer: Writer, 
         form=DryRunForm,
         answer=DryRunReport,
     )
-
-
-def _help(registry: CubeRegistry, trail: Trail) -> Endpoint:
-    node = trail.node
-
-    def options(request: Request) -> Response:
-        asked = helps.help_request(request)
-        if node is CUBE and asked.help is helps.Help.ADD:
-            return JsonResponse(helps.about_new_entry(CUBE, asked))
-        visit = _visit(registry, trail, request)
-        check_keys(trail, visit)
-        if isinstance(node, Leaf):
-            return JsonResponse(helps.about_leaf(node, asked))
-        if isinstance(node, ListOf):
-            return JsonResponse(helps.about_list(node.entry.key, keys_of(trail, visit), asked))
-        assert isinstance(node, Container)
-        return JsonResponse(helps.about_container(node, asked))
-
-    return options
 
 
 def _add_collection(

@@ -13,19 +13,19 @@ from starlette.responses import Response
 from dynmon import __version__
 from dynmon.api import help as helps
 from dynmon.api.bodies import read_json
+from dynmon.api.bridge_resources import BridgeSummary, bridge_summary
 from dynmon.api.changes import Changes
 from dynmon.api.hooks import HookMap, hooks_of
 from dynmon.api.operations import Endpoint, Operations
-from dynmon.api.resources import SERVICE, summary
+from dynmon.api.resources import summary
 from dynmon.api.responses import BASE, IndentedJsonResponse, JsonResponse, empty, href
 from dynmon.api.schemas import CubeSummary, Link, Netdev, Service
-from dynmon.api.services import all_services, service, services_help
+from dynmon.api.services import SERVICES, all_services, service, services_help
 from dynmon.api.topology import topology_of
 from dynmon.api.tree import Container, Leaf
 from dynmon.api.writes import Writer
-from dynmon.cubes import CubeRegistry
-from dynmon.errors import UnsupportedError
-from dynmon.models import AttachRequest, CubeConfig, DetachRequest, validate_document
+from dynmon.cubes import Cube, CubeRegistry, SimpleBridge
+from dynmon.models import AttachRequest, BridgeConfig, ConnectRequest, CubeConfig, DetachRequest, validate_document
 from dynmon.netdev import Interface, find_interface, usable_interfaces
 
 TAG = "daemon"
@@ -52,15 +52,6 @@ NETDEV = Container(
 )
 
 
-class NoPorts(UnsupportedError):
-    """Only cubes with ports can be connected, and this daemon makes none."""
-
-    def __init__(self, attempt: str) -> None:
-        super().__init__(
-            f"{attempt}: only ports of cubes can be peers, and no cube here has ports; use attach and detach"
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class DaemonRoutes:
     """Handlers that need the registry."""
@@ -75,20 +66,27 @@ class DaemonRoutes:
         self._get("", self._base, "What there is", list[Link])
         self._get("services", lambda _: all_services(), "Kinds of cubes", list[Service], indent=True)
         self._get("services/{name}", lambda name: service(name), "One kind of cube", list[dict[str, str]])
-        self._get("cubes", lambda _: self._cubes(), "All cubes by service", dict[str, list[CubeSummary]], indent=True)
-        self._get("cubes/{name}", self._cube, "One cube", CubeSummary, indent=True)
+        self._get(
+            "cubes",
+            lambda _: self._cubes(),
+            "All cubes by service",
+            dict[str, list[CubeSummary | BridgeSummary]],
+            indent=True,
+        )
+        self._get("cubes/{name}", self._cube, "One cube", CubeSummary | BridgeSummary, indent=True)
         self._get("netdevs", lambda _: _netdevs(), "Interfaces that are up", list[Netdev], indent=True)
         self._get("netdevs/{name}", _netdev, "One interface", list[Netdev], indent=True)
         self._get("netdevs/{name}/hooks", self._hooks, "Who is on the hooks of an interface", HookMap, indent=True)
         self._get("version", lambda _: _version(), "Versions", dict[str, dict[str, str]])
-        self._get("topology", lambda _: self._summaries(), "All cubes", list[CubeSummary], indent=True)
+        self._get("topology", lambda _: self._summaries(), "All cubes", list[CubeSummary | BridgeSummary], indent=True)
         self._get("topology/{name}", self._topology, "The cubes of an interface", dict[str, Any], indent=True)
         self._add_topology_elsewhere()
-        self._post("cubes", self.changes.create_all, "Create cubes, all or none", list[CubeConfig], 201)
+        self._post("cubes", self.changes.create_all, "Create cubes, all or none", list[CubeConfig | BridgeConfig], 201)
         self._post("attach", self._attach, "Put a cube on an interface", AttachRequest)
         self._post("detach", self._detach, "Take a cube off an interface", DetachRequest)
-        self._post("connect", _refuse("connect"), "Connect two ports", dict[str, str], 501)
-        self._post("disconnect", _refuse("disconnect"), "Disconnect two ports", dict[str, str], 501)
+        bridges = self.changes.bridges
+        self._post("connect", bridges.connect, "Plug a port into a port or an interface", ConnectRequest)
+        self._post("disconnect", bridges.disconnect, "Part two ends that are connected", ConnectRequest)
         self._add_help()
 
     def _get(self, path: str, value: Callable[[Any], Any], summary: str, answer: Any, *, indent: bool = False) -> None:
@@ -121,8 +119,8 @@ class DaemonRoutes:
             "": self._base_help,
             "cubes": _help(lambda asked: helps.about_table(CUBE_KEY, "cube", names(), asked)),
             "netdevs": _help(lambda asked: helps.about_table(NETDEV_KEY, "netdev", _netdev_names(), asked)),
-            "connect": _help(_ports_help),
-            "disconnect": _help(_ports_help),
+            "connect": _help(self._ports_help),
+            "disconnect": _help(self._ports_help),
             "netdevs/{name}": _help(lambda asked: helps.about_container(NETDEV, asked)),
             **{path: _help(helps.only_show) for path in ("cubes/{name}", "netdevs/{name}/hooks", "topology")},
         }
@@ -130,13 +128,13 @@ class DaemonRoutes:
             self.operations.add_help(_url(path), endpoint)
 
     def _base(self, request: Request) -> list[dict[str, str]]:
-        words = [*RESOURCES, SERVICE]
+        words = [*RESOURCES, *SERVICES]
         return [
             {"rel": "self", "href": href(request)},
             *({"rel": word, "href": href(request, word)} for word in words),
             *(
                 {"rel": cube.name, "href": href(request, cube.service_name, cube.name)}
-                for cube in self.registry.cubes()
+                for cube in self.registry.all_cubes()
             ),
         ]
 
@@ -147,14 +145,19 @@ class DaemonRoutes:
         if asked.help is not helps.Help.NONE:
             raise helps.HelpNotAvailable(f"there is no help about {asked.help.lower()!r} here")
         if asked.completion:
-            return JsonResponse([*COMPLETIONS, SERVICE, *self._names()])
+            return JsonResponse([*COMPLETIONS, *SERVICES, *self._names()])
         return JsonResponse(services_help())
 
+    def _ports_help(self, asked: helps.HelpRequest) -> list[str]:
+        if not asked.completion:
+            raise helps.HelpNotAvailable("there is no help about ports, only completion")
+        return self.registry.cabling.names()
+
     def _names(self) -> list[str]:
-        return [cube.name for cube in self.registry.cubes()]
+        return [cube.name for cube in self.registry.all_cubes()]
 
     def _summaries(self) -> list[dict[str, Any]]:
-        return [summary(cube) for cube in self.registry.cubes()]
+        return [_summary(cube) for cube in self.registry.all_cubes()]
 
     def _cubes(self) -> dict[str, list[dict[str, Any]]]:
         by_service: dict[str, list[dict[str, Any]]] = {}
@@ -163,7 +166,7 @@ class DaemonRoutes:
         return by_service
 
     def _cube(self, name: str) -> dict[str, Any]:
-        return summary(self.registry.get(name))
+        return _summary(self.registry.find(name))
 
     def _topology(self, name: str) -> dict[str, Any]:
         # Who takes a port with slashes for one segment wrote them as %2F, and so they are until here.
@@ -192,17 +195,8 @@ def _help(answer: Callable[[helps.HelpRequest], Any]) -> Endpoint:
     return options
 
 
-def _ports_help(asked: helps.HelpRequest) -> list[str]:
-    if not asked.completion:
-        raise helps.HelpNotAvailable("there is no help about ports, only completion")
-    return []
-
-
-def _refuse(attempt: str) -> Callable[[Any], int]:
-    def refuse(body: Any) -> int:
-        raise NoPorts(attempt)
-
-    return refuse
+def _summary(cube: Cube) -> dict[str, Any]:
+    return bridge_summary(cube) if isinstance(cube, SimpleBridge) else summary(cube)
 
 
 def _as_json(interface: Interface) -> dict[str, Any]:

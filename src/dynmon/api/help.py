@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from dynmon.api.tree import Access, Container, Leaf, ListOf, Node
+from dynmon.api.tree import Access, Action, Container, Leaf, ListOf, Node
 from dynmon.errors import InvalidInputError
 
 
@@ -51,7 +51,7 @@ def help_request(request: Request) -> HelpRequest:
 
 def describe(node: Node, kind: str = "") -> dict[str, str]:
     """What help says about one resource."""
-    kinds = {Leaf: "leaf", ListOf: "list"}
+    kinds = {Leaf: "leaf", ListOf: "list", Action: "action"}
     described = {"name": node.name, "type": kind or kinds.get(type(node), "complex")}
     if isinstance(node, Leaf):
         described["simpletype"] = node.simpletype
@@ -72,6 +72,7 @@ def about_container(container: Container, asked: HelpRequest) -> Any:
     """The members that can be shown or set."""
     members = [node for node in container.children if node.linked]
     inner = [node for node in members if not isinstance(node, Leaf)]
+    shown = [node for node in members if not isinstance(node, Action)]
     leaves = [node for node in members if isinstance(node, Leaf) and node.access is Access.READ_WRITE]
     commands = ["set", "show"] if container.access is Access.READ_WRITE else ["show"]
     match asked.help:
@@ -80,7 +81,7 @@ def about_container(container: Container, asked: HelpRequest) -> Any:
         case Help.NONE:
             return {"commands": commands, "params": _described(inner)}
         case Help.SHOW:
-            return _names(members) if asked.completion else {"params": _described(members)}
+            return _names(shown) if asked.completion else {"params": _described(shown)}
         case Help.SET:
             return _assignments(leaves) if asked.completion else {"params": _described(leaves)}
     raise HelpNotAvailable(f"there is no help about {asked.help.lower()!r} for {container.name!r}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from dynmon.api.bridge_resources import BRIDGE, SIMPLEBRIDGE
 from dynmon.api.resources import CUBE, SERVICE, SERVICE_DESCRIPTION, SERVICE_VERSION
-from dynmon.api.tree import Access, Entry, Leaf, ListOf, Node
+from dynmon.api.tree import Access, Action, Entry, Leaf, ListOf, Node
 from dynmon.errors import NotFoundError
 
 UNKNOWN = "Unknown"
@@ -17,24 +19,40 @@ class ServiceNotFound(NotFoundError):
     """There is no such kind of cube."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"service {name!r} does not exist; there is: {SERVICE}")
+        super().__init__(f"service {name!r} does not exist; there is: {', '.join(SERVICES)}")
         self.name = name
 
     def fields(self) -> Mapping[str, Any]:
         return {"service": self.name}
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """What is said about a service."""
+
+    description: str
+    version: str
+    root: Entry
+
+
+SERVICES = {
+    SERVICE: ServiceFacts(SERVICE_DESCRIPTION, SERVICE_VERSION, CUBE),
+    SIMPLEBRIDGE: ServiceFacts("Switches packets between its ports by the addresses it learns", "1.0", BRIDGE),
+}
+
+
 def all_services() -> list[dict[str, str]]:
     """What `/services` answers."""
     return [
         {
-            "name": SERVICE,
+            "name": name,
             "servicecontroller": CONTROLLER,
-            "description": SERVICE_DESCRIPTION,
-            "version": SERVICE_VERSION,
+            "description": facts.description,
+            "version": facts.version,
             "pyang_repo_id": UNKNOWN,
             "swagger_codegen_repo_id": UNKNOWN,
         }
+        for name, facts in SERVICES.items()
     ]
 
 
@@ -44,33 +62,39 @@ def service(name: str) -> list[dict[str, str]]:
     Raises:
         ServiceNotFound: There is none.
     """
-    if name != SERVICE:
+    if name not in SERVICES:
         raise ServiceNotFound(name)
-    return [{"name": SERVICE, "servicecontroller": CONTROLLER, "datamodel": data_model()}]
+    return [{"name": name, "servicecontroller": CONTROLLER, "datamodel": data_model(name)}]
 
 
 def services_help() -> dict[str, Any]:
     """What help at the base of the API says."""
     described = {
-        "name": SERVICE,
-        "simpletype": "service",
-        "type": "leaf",
-        "description": SERVICE_DESCRIPTION,
-        "version": SERVICE_VERSION,
-        "pyang_repo_id": UNKNOWN,
-        "swagger_codegen_repo_id": UNKNOWN,
+        name: {
+            "name": name,
+            "simpletype": "service",
+            "type": "leaf",
+            "description": facts.description,
+            "version": facts.version,
+            "pyang_repo_id": UNKNOWN,
+            "swagger_codegen_repo_id": UNKNOWN,
+        }
+        for name, facts in SERVICES.items()
     }
-    return {"params": {SERVICE: described}}
+    return {"params": described}
 
 
-def data_model() -> str:
-    """The resources of a cube as a YANG tree diagram (RFC 8340)."""
-    return "\n".join([f"module: {SERVICE}", *_diagram(CUBE, "  ")]) + "\n"
+def data_model(name: str) -> str:
+    """The resources of a cube of the service as a YANG tree diagram (RFC 8340)."""
+    return "\n".join([f"module: {name}", *_diagram(SERVICES[name].root, "  ")]) + "\n"
 
 
 def _diagram(node: Node, indent: str) -> Iterator[str]:
-    access = "ro" if node.access is Access.READ_ONLY else "rw"
+    access = "-x" if isinstance(node, Action) else "ro" if node.access is Access.READ_ONLY else "rw"
     line = f"{indent}+--{access} {node.name}"
+    if isinstance(node, Action):
+        yield line
+        return
     if isinstance(node, Leaf):
         yield f"{line}    {_type_word(node)}"
         return

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from dynmon.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from dynmon.cubes import DynmonCube
     from dynmon.metrics import Page
 
 
@@ -30,10 +29,11 @@ class Access(Enum):
 class Visit:
     """One request below a cube: the list keys of its path, and whether it may empty what it reads.
 
-    `since` is the token of the window that is asked for, `page` the part of the map.
+    The cube is of the service whose tree it is. `since` is the token of the window that is asked for, `page` the part
+    of the map.
     """
 
-    cube: DynmonCube
+    cube: Any
     keys: tuple[str, ...] = ()
     drain: bool = False
     since: str | None = None
@@ -78,6 +78,11 @@ class Leaf(Node):
     simpletype: str = "string"
     values: tuple[str, ...] = ()
     media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action(Node):
+    """Something that can be done; it has no value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

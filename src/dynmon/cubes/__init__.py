@@ -9,11 +9,13 @@ from dynmon.cubes.errors import (
     MetricNotFound,
     NotAttached,
 )
-from dynmon.cubes.registry import CubeRegistry
+from dynmon.cubes.registry import Cube, CubeRegistry
+from dynmon.cubes.simplebridge import SimpleBridge
 from dynmon.dataplane.hook_map import HookEntry
 
 __all__ = [
     "AlreadyAttached",
+    "Cube",
     "CubeExists",
     "CubeNotFound",
     "CubeRegistry",
@@ -22,4 +24,5 @@ __all__ = [
     "MetricNotFound",
     "NotAttached",
     "Occupant",
+    "SimpleBridge",
 ]

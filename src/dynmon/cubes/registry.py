@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf import GracePeriod
+from dynmon.cubes.cabling import Cabling
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached
+from dynmon.cubes.simplebridge import SimpleBridge
 from dynmon.dataplane import Chain, Foundry, ProgramLog
 from dynmon.dataplane.hook_map import HookEntry, hook_map
-from dynmon.models import AttachRequest, CubeConfig, DetachRequest, Direction
+from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest, Direction
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import Located, Place, interface_index, locate
 from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
@@ -22,9 +25,11 @@ from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
 if TYPE_CHECKING:
     from dynmon.trial import Rehearsal
 
+Cube = DynmonCube | SimpleBridge
+
 
 class CubeRegistry:
-    """Owns the cubes; every method may be called from any thread."""
+    """Owns the cubes of all services; every method may be called from any thread."""
 
     def __init__(
         self, foundry: Foundry, log: ProgramLog, pins: Path | None = None, read_limits: ReadLimits = DEFAULT_READ_LIMITS
@@ -38,44 +43,49 @@ class CubeRegistry:
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
         self._lock = threading.RLock()
-        self._cubes: dict[str, DynmonCube] = {}
+        self._cubes: dict[str, Cube] = {}
         self._reserved: set[str] = set()
+        self.cabling = Cabling()
         # Not by name: an interface may be renamed while cubes are attached to it, and found by several names.
         self._chains: dict[Located, Chain] = {}
         self._placing = threading.RLock()
 
     def create(self, name: str, config: CubeConfig) -> DynmonCube:
-        """Make a cube.
+        """Make a dynmon cube.
 
         Raises:
             InvalidCubeName: It cannot be called so.
             CubeExists: One is called so already.
             InjectionError: Its code cannot run.
         """
-        check_cube_name(name)
-        with self._lock:
-            if name in self._cubes or name in self._reserved:
-                raise CubeExists(name)
-            self._reserved.add(name)
-        cube_id = next(self._ids)
-        self._log.register(cube_id, name)
-        try:
-            cube = DynmonCube(
-                name, cube_id, config, self._foundry, self._placing, self._grace.wait, self._read_limits, self._pins
-            )
-        except BaseException:
-            self._log.forget(cube_id)
-            raise
-        else:
-            with self._lock:
-                self._cubes[name] = cube
+        with self._reserving(name):
+            cube_id = next(self._ids)
+            self._log.register(cube_id, name)
+            try:
+                cube = DynmonCube(
+                    name, cube_id, config, self._foundry, self._placing, self._grace.wait, self._read_limits, self._pins
+                )
+            except BaseException:
+                self._log.forget(cube_id)
+                raise
+            self._keep(cube)
             return cube
-        finally:
-            with self._lock:
-                self._reserved.discard(name)
 
-    def get(self, name: str) -> DynmonCube:
-        """The cube called `name`.
+    def create_bridge(self, name: str, config: BridgeConfig) -> SimpleBridge:
+        """Make a simplebridge cube with its ports.
+
+        Raises:
+            InvalidCubeName: It cannot be called so.
+            CubeExists: One is called so already.
+            DynmonError: A port cannot be made.
+        """
+        with self._reserving(name):
+            bridge = SimpleBridge(name, config, self._foundry, self.cabling)
+            self._keep(bridge)
+            return bridge
+
+    def find(self, name: str) -> Cube:
+        """The cube called `name`, of whatever service.
 
         Raises:
             CubeNotFound: There is none.
@@ -86,13 +96,43 @@ class CubeRegistry:
             except KeyError:
                 raise CubeNotFound(name) from None
 
-    def cubes(self) -> list[DynmonCube]:
-        """All cubes, oldest first."""
+    def get(self, name: str) -> DynmonCube:
+        """The dynmon cube called `name`.
+
+        Raises:
+            CubeNotFound: There is none.
+        """
+        cube = self.find(name)
+        if not isinstance(cube, DynmonCube):
+            raise CubeNotFound(name)
+        return cube
+
+    def bridge(self, name: str) -> SimpleBridge:
+        """The simplebridge cube called `name`.
+
+        Raises:
+            CubeNotFound: There is none.
+        """
+        cube = self.find(name)
+        if not isinstance(cube, SimpleBridge):
+            raise CubeNotFound(name)
+        return cube
+
+    def all_cubes(self) -> list[Cube]:
+        """The cubes of all services, oldest first."""
         with self._lock:
             return list(self._cubes.values())
 
+    def cubes(self) -> list[DynmonCube]:
+        """All dynmon cubes, oldest first."""
+        return [cube for cube in self.all_cubes() if isinstance(cube, DynmonCube)]
+
+    def bridges(self) -> list[SimpleBridge]:
+        """All simplebridge cubes, oldest first."""
+        return [cube for cube in self.all_cubes() if isinstance(cube, SimpleBridge)]
+
     def delete(self, name: str) -> None:
-        """Detach the cube and forget it with its maps.
+        """Detach or unplug the cube and forget it with its maps.
 
         Raises:
             CubeNotFound: There is none.
@@ -105,7 +145,8 @@ class CubeRegistry:
             self._reserved.add(name)
         try:
             cube.close()
-            self._log.forget(cube.cube_id)
+            if isinstance(cube, DynmonCube):
+                self._log.forget(cube.cube_id)
         finally:
             with self._lock:
                 self._reserved.discard(name)
@@ -188,7 +229,7 @@ class CubeRegistry:
 
     def close(self) -> None:
         """Take everything down."""
-        for cube in self.cubes():
+        for cube in self.all_cubes():
             self.delete(cube.name)
         self._grace.close()
 
@@ -197,6 +238,24 @@ class CubeRegistry:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _reserving(self, name: str) -> Iterator[None]:
+        """Let nobody else make a cube called `name` meanwhile."""
+        check_cube_name(name)
+        with self._lock:
+            if name in self._cubes or name in self._reserved:
+                raise CubeExists(name)
+            self._reserved.add(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved.discard(name)
+
+    def _keep(self, cube: Cube) -> None:
+        with self._lock:
+            self._cubes[cube.name] = cube
 
     def _forget_empty_chains(self) -> None:
         self._chains = {located: chain for located, chain in self._chains.items() if chain.members}

@@ -11,15 +11,29 @@ from dynmon.models.dataplane import (
     OpenMetricsMetadata,
     PathConfig,
 )
+from dynmon.models.simplebridge import (
+    BridgeChange,
+    BridgeConfig,
+    ConnectRequest,
+    FdbConfig,
+    FdbEntryConfig,
+    PortChange,
+    PortConfig,
+)
 
 __all__ = [
     "AttachRequest",
+    "BridgeChange",
+    "BridgeConfig",
+    "ConnectRequest",
     "CubeConfig",
     "CubeType",
     "DataplaneConfig",
     "DetachRequest",
     "Direction",
     "ExtractionOptions",
+    "FdbConfig",
+    "FdbEntryConfig",
     "Hook",
     "Label",
     "LogLevel",
@@ -28,5 +42,7 @@ __all__ = [
     "MetricType",
     "OpenMetricsMetadata",
     "PathConfig",
+    "PortChange",
+    "PortConfig",
     "validate_document",
 ]

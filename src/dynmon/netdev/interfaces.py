@@ -15,7 +15,10 @@ from dynmon.errors import KernelError, NotFoundError
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
 IFF_RUNNING = 0x40
+IFF_NOARP = 0x80
 ARPHRD_ETHER = 1
+LONGEST = 65535  # the largest MTU
+NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE
 # struct ifreq: the name, and a union of which we use a short.
 IFREQ = struct.Struct("=16sH22x")
 SIOCGIFFLAGS = 0x8913
@@ -124,6 +127,44 @@ def interface_state(index: int) -> InterfaceState | None:
         return None
     is_running = flags & IFF_UP and flags & IFF_RUNNING
     return InterfaceState(name, bool(is_running), bool(flags & IFF_LOOPBACK), hardware == ARPHRD_ETHER)
+
+
+def make_veth(name: str, other: str) -> None:
+    """Make two interfaces that are joined back to back, up and silent: the host sends nothing by them.
+
+    Raises:
+        KernelError: The kernel refused.
+    """
+    from pyroute2 import IPRoute, NetlinkError
+
+    quiet = {"IFLA_AF_SPEC": {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", NO_ADDRESS)]})]}}
+    try:
+        with IPRoute() as netlink:
+            netlink.link("add", ifname=name, kind="veth", mtu=LONGEST, peer={"ifname": other, "mtu": LONGEST})
+            for each in (name, other):
+                netlink.link("set", index=interface_index(each), **quiet)
+                flags = IFF_UP | IFF_NOARP
+                netlink.link("set", index=interface_index(each), flags=flags, change=flags)
+    except NetlinkError as error:
+        raise KernelError(f"make the interfaces {name!r} and {other!r}", OSError(error.code, str(error))) from error
+
+
+def delete_interface(name: str) -> None:
+    """Remove an interface; one that is gone already is fine.
+
+    Raises:
+        KernelError: The kernel refused.
+    """
+    from pyroute2 import IPRoute, NetlinkError
+
+    try:
+        with IPRoute() as netlink:
+            netlink.link("del", index=interface_index(name))
+    except InterfaceNotFound:
+        return
+    except NetlinkError as error:
+        if error.code != errno.ENODEV:
+            raise KernelError(f"remove the interface {name!r}", OSError(error.code, str(error))) from error
 
 
 class Promiscuity:

@@ -11,6 +11,8 @@ from dynmon.cli.text import printable
 def kept_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """A line for the maps of each path that were kept, and one for each that was not."""
     for path, maps in report.items():
+        if not isinstance(maps, dict):  # the answer of something else, as ``{"flushed": true}`` is
+            continue
         if maps["kept"]:
             yield printable(f"{path}: kept {', '.join(maps['kept'])}")
         for other in maps["not-kept"]:
