@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import big_reads, daemon, per_packet, switch, vmlinux
+from benchmarks import big_reads, bridge, daemon, per_packet, switch, vmlinux
 from benchmarks.figures import show
 
 ISOLATED = Path(__file__).resolve().parent.parent / "scripts" / "isolated"
@@ -20,7 +20,12 @@ def main() -> None:
         os.execv(ISOLATED, [str(ISOLATED), sys.executable, "-m", "benchmarks"])
     with tempfile.TemporaryDirectory(prefix="dynmon-bench-") as folder:
         scratch = Path(folder)
-        figures = [*per_packet.figures(scratch), *switch.figures(scratch), *vmlinux.figures(scratch)]
+        figures = [
+            *per_packet.figures(scratch),
+            *switch.figures(scratch),
+            *vmlinux.figures(scratch),
+            *bridge.figures(scratch),
+        ]
         more, notes = daemon.figures(scratch)
         more += big_reads.figures(scratch)
     about = f"Linux {platform.release()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"

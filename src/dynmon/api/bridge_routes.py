@@ -69,7 +69,7 @@ def _writes(changes: BridgeChanges) -> list[Write]:
         ("fdb/aging-time", "PATCH", changes.set_aging_time, "Change the aging time", int, 200, None),
         (entry, "POST", changes.add_entry, "Take an address as just seen", FdbEntryConfig, 201, None),
         (entry, "DELETE", changes.remove_entry, "Forget an address", None, 204, None),
-        ("fdb/flush", "POST", changes.flush, "Forget all addresses", None, 201, Flushed),
+        ("fdb/flush", "POST", changes.flush, "Forget all addresses", dict[str, str], 201, Flushed),
     ]
 
 
@@ -98,6 +98,7 @@ def _add_collection(operations: Operations, registry: CubeRegistry, changes: Bri
 
     operations.add("GET", COLLECTION, get, "All switches", tag=TAG, answer=list[BridgeSummary])
     create, patch = by_name(changes.create), by_name(changes.patch)
-    operations.add("POST", COLLECTION, create, "Create the switch named in the body", tag=TAG, status=201)
-    operations.add("PATCH", COLLECTION, patch, "Change the switch named in the body", tag=TAG)
+    named, change = "Create the switch named in the body", "Change the switch named in the body"
+    operations.add("POST", COLLECTION, create, named, tag=TAG, status=201, body=BridgeConfig)
+    operations.add("PATCH", COLLECTION, patch, change, tag=TAG, body=BridgeChange)
     operations.add_help(COLLECTION, options)

@@ -145,7 +145,7 @@ def test_completion_of_values_is_in_lower_case() -> None:
 
 
 def test_the_data_model_shows_access_and_keys() -> None:
-    lines = data_model().splitlines()
+    lines = data_model("dynmon").splitlines()
 
     assert "module: dynmon" == lines[0]
     assert "  +--rw dynmon* [name]" == lines[1]
