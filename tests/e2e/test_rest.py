@@ -177,7 +177,7 @@ def test_objects_end_with_their_links(dm: httpx.Client, path: str, keys: list[st
         ("/nobody/metrics", "there is no cube 'nobody'"),
         (f"/dynmon/dm/{CONFIG}/metric-configs/x", f"cube 'dm' has no '{CONFIG}/metric-configs/x'"),
         ("/dynmon/dm/metrics/ingress-metrics/x/value", "cube 'dm' has no ingress metric 'x'; it has: packets_total"),
-        ("/services/bridge", "service 'bridge' does not exist; there is: dynmon"),
+        ("/services/bridge", "service 'bridge' does not exist; there is: dynmon, simplebridge"),
         ("/cubes/nobody", "cube 'nobody' does not exist"),
         ("/netdevs/nothing", "interface 'nothing' not found"),
         ("/topology/nothing", "interface 'nothing' not found"),
@@ -400,12 +400,12 @@ def test_the_base(dm: httpx.Client) -> None:
     links = {link["rel"]: link["href"] for link in dm.get("/").json()}
 
     assert ["self", "services", "cubes", "netdevs", "version", "connect", "disconnect"] == list(links)[:7]
-    assert ["attach", "detach", "topology", "dynmon", "dm"] == list(links)[7:]
+    assert ["attach", "detach", "topology", "dynmon", "simplebridge", "dm"] == list(links)[7:]
     assert links["dm"].endswith("/polycube/v1/dynmon/dm/")
 
 
 def test_services(http: httpx.Client) -> None:
-    (service,) = http.get("/services").json()
+    service, _ = http.get("/services").json()
     (detailed,) = http.get("/services/dynmon").json()
 
     assert {"name", "servicecontroller", "description", "version", "pyang_repo_id", "swagger_codegen_repo_id"} == set(
@@ -466,13 +466,6 @@ def test_attachments_that_cannot_be(dm: httpx.Client, veth: Veth) -> None:
     assert veth.host == problem(dm.post("/attach", json={"cube": "dm", **port}), 409)["parent"]
 
 
-@pytest.mark.parametrize("word", ["connect", "disconnect"])
-def test_there_are_no_ports_to_connect(http: httpx.Client, word: str) -> None:
-    assert (
-        "no cube here has ports" in problem(http.post(f"/{word}", json={"peer1": "a:b", "peer2": "c:d"}), 501)["detail"]
-    )
-
-
 @pytest.mark.parametrize(
     ("path", "query", "answer"),
     [
@@ -497,7 +490,8 @@ def test_there_are_no_ports_to_connect(http: httpx.Client, word: str) -> None:
     ],
 )
 def test_help(dm: httpx.Client, path: str, query: str, answer: object) -> None:
-    words = ["connect", "disconnect", "attach", "detach", "services", "cubes", "topology", "netdevs", "dynmon", "dm"]
+    words = ["connect", "disconnect", "attach", "detach", "services", "cubes", "topology", "netdevs"]
+    words += ["dynmon", "simplebridge", "dm"]
     response = dm.options(f"{path}?{query}")
 
     assert (200, words if answer is None else answer) == (response.status_code, response.json())
