@@ -3,9 +3,14 @@
 from dynmon.netdev.interfaces import (
     Interface,
     InterfaceNotFound,
+    InterfaceState,
+    Promiscuity,
+    delete_interface,
     find_interface,
     interface_index,
+    interface_state,
     list_interfaces,
+    make_veth,
     usable_interfaces,
 )
 from dynmon.netdev.locating import Located, PortNotFound, locate
@@ -15,6 +20,7 @@ from dynmon.netdev.places import InvalidPort, Place
 __all__ = [
     "Interface",
     "InterfaceNotFound",
+    "InterfaceState",
     "InvalidPort",
     "Located",
     "Namespace",
@@ -22,10 +28,14 @@ __all__ = [
     "NamespaceNotFound",
     "Place",
     "PortNotFound",
+    "Promiscuity",
+    "delete_interface",
     "find_interface",
     "inside",
     "interface_index",
+    "interface_state",
     "list_interfaces",
     "locate",
+    "make_veth",
     "usable_interfaces",
 ]
