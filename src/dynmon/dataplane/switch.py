@@ -24,6 +24,7 @@ from dynmon.netdev import Promiscuity
 SOURCE = Path(__file__).with_name("switch.bpf.c")
 PROGRAM = "switch_port"
 MAX_PORTS = 128
+CLOCK_MONOTONIC_COARSE = 6  # the clock of the data path, from linux/time.h; the fine one is some ticks ahead
 NS_PER_SECOND = 1_000_000_000
 NUMBER = struct.Struct("=I")
 SETTINGS = struct.Struct("=QI4x")
@@ -117,7 +118,7 @@ class Switch:
 
     def stations(self) -> list[Station]:
         """The addresses that are known, the latest seen first."""
-        now = time.monotonic_ns()
+        now = time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE)
         known = [
             # Packets go on: one may have been seen since.
             Station(key[:6], port, max(0, now - seen_ns) / NS_PER_SECOND)
@@ -128,7 +129,7 @@ class Switch:
 
     def learn(self, address: bytes, port: int) -> None:
         """Take `address` as just seen at `port`."""
-        self._stations.update(address + ADDRESS_PADDING, STATION.pack(time.monotonic_ns(), port))
+        self._stations.update(address + ADDRESS_PADDING, STATION.pack(time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE), port))
 
     def forget(self, address: bytes) -> None:
         """Let `address` be unknown; twice is harmless."""
