@@ -118,7 +118,7 @@ class Switch:
 
     def stations(self) -> list[Station]:
         """The addresses that are known, the latest seen first."""
-        now = time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE)
+        now = _now()
         known = [
             # Packets go on: one may have been seen since.
             Station(key[:6], port, max(0, now - seen_ns) / NS_PER_SECOND)
@@ -129,7 +129,7 @@ class Switch:
 
     def learn(self, address: bytes, port: int) -> None:
         """Take `address` as just seen at `port`."""
-        self._stations.update(address + ADDRESS_PADDING, STATION.pack(time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE), port))
+        self._stations.update(address + ADDRESS_PADDING, STATION.pack(_now(), port))
 
     def forget(self, address: bytes) -> None:
         """Let `address` be unknown; twice is harmless."""
@@ -187,3 +187,8 @@ class Switch:
             reuse=maps,
         )
         return self._foundry.loader.load(request)
+
+
+def _now() -> int:
+    """What the data path takes for the time, in nanoseconds."""
+    return time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE)
