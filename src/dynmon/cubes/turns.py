@@ -24,14 +24,14 @@ class Turns:
         if self._owner == me:
             self._depth += 1
             return
-        with self._guard:
-            if not self._owner:
-                self._owner, self._depth = me, 1
-                return
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append((me, turn))
+        turn = threading.Lock()
+        turn.acquire()
         try:
+            with self._guard:
+                if not self._owner:
+                    self._owner, self._depth = me, 1
+                    return
+                self._waiting.append((me, turn))
             turn.acquire()
         except BaseException:  # an interrupt from the keyboard
             self._give_up(me, turn)
@@ -55,5 +55,5 @@ class Turns:
         with self._guard:
             if (me, turn) in self._waiting:
                 self._waiting.remove((me, turn))
-            else:  # it was our turn already
+            elif self._owner == me:  # it was our turn already
                 self._pass_on()
