@@ -463,7 +463,7 @@ def test_attachments_that_cannot_be(dm: httpx.Client, veth: Veth) -> None:
     problem(dm.post("/attach", json={"cube": "dm", "port": "nothing"}), 404)
     problem(dm.post("/detach", json={"cube": "dm", **port}), 409)
     assert 200 == dm.post("/attach", json={"cube": "dm", **port}).status_code
-    assert veth.host == problem(dm.post("/attach", json={"cube": "dm", **port}), 409)["parent"]
+    assert veth.host == problem(dm.post("/attach", json={"cube": "dm", **port}), 409)["port"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, NotAttached
 from dynmon.cubes.events import EventHub, EventStream
 from dynmon.cubes.injection import Build, Builder
 from dynmon.cubes.reads import Reads
-from dynmon.dataplane import Chain, Dataplane, Foundry, LoadedPath, Placement
+from dynmon.dataplane import AttachPoint, Chain, Dataplane, Foundry, LoadedPath, Placement
 from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.shared_maps import offered, public_sides
 from dynmon.metrics import ExpositionFormat, Family, Page, Reading, expose, families_of
@@ -106,10 +106,15 @@ class DynmonCube:
 
     @property
     def parent(self) -> str:
-        """The port the cube is attached to, as it was asked for, by its interface's name of today; "" for none."""
+        """The port the cube was attached to first of all it is at; "" for none."""
+        return next(iter(self.attachments), "")
+
+    @property
+    def attachments(self) -> list[str]:
+        """The ports the cube is attached to, as they were asked for, by their interfaces' names of today."""
         with self._state:
-            attachment = self._dataplane.attachment
-            return (attachment.current_name() or "") if attachment else ""
+            names = [each.current_name() for each in self._dataplane.attachments]
+        return [name for name in names if name]
 
     def path(self, direction: Direction) -> PathConfig:
         """What runs in `direction`."""
@@ -192,18 +197,19 @@ class DynmonCube:
             self._switch(self._builder(undo, level).rebuild(spoken))
             self.loglevel = level
 
-    def attach(self, chain: Chain, place: Place, located: Located, request: AttachRequest) -> None:
-        """Take the position in `chain` that `request` asks for, at the interface that was found at `place`.
+    def attach(self, point: AttachPoint, chain: Chain, place: Place, request: AttachRequest) -> None:
+        """Take the position in `chain`, one of those at `point`, that `request` asks for; it was found at `place`.
 
         Raises:
-            AlreadyAttached: The cube has a parent.
+            AlreadyAttached: The cube is there.
             DynmonError: The place does not exist, or the kernel refused.
         """
         with self.changing(), self._placing, self._state:
-            if self.parent:
-                raise AlreadyAttached(self.name, self.parent)
-            self._dataplane.detach()  # from an interface that is gone
-            self._dataplane.attach(chain, place, located, chain.index_for(request))
+            self._dataplane.leave_what_is_gone()
+            for each in self._dataplane.attachments:
+                if each.point is point:
+                    raise AlreadyAttached(self.name, each.current_name() or str(each.place))
+            self._dataplane.attach(point, chain, place, chain.index_for(request))
 
     def detach(self, port: str) -> None:
         """Leave the interface called `port`; the maps keep their contents.
@@ -212,9 +218,11 @@ class DynmonCube:
             NotAttached: The cube is somewhere else, or nowhere.
         """
         with self.changing(), self._placing, self._state:
-            if not port or self.parent != port:
-                raise NotAttached(self.name, port, self.parent)
-            self._dataplane.detach()
+            for each in self._dataplane.attachments:
+                if each.current_name() == port:
+                    self._dataplane.detach(each)
+                    return
+            raise NotAttached(self.name, port, self.attachments)
 
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; to be asked, and used, while no chain changes."""

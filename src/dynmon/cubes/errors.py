@@ -32,29 +32,31 @@ class CubeExists(ConflictError):
 
 
 class AlreadyAttached(ConflictError):
-    """A cube has one parent at a time."""
+    """A cube is at an interface once."""
 
-    def __init__(self, name: str, parent: str) -> None:
-        super().__init__(f"cube {name!r} is already attached to {parent!r}; detach it first")
+    def __init__(self, name: str, port: str) -> None:
+        super().__init__(f"cube {name!r} is already attached to {port!r}; detach it first")
         self.name = name
-        self.parent = parent
+        self.port = port
 
     def fields(self) -> Mapping[str, Any]:
-        return {"cube": self.name, "parent": self.parent}
+        return {"cube": self.name, "port": self.port}
 
 
 class NotAttached(ConflictError):
     """A cube cannot be taken off an interface it is not on."""
 
-    def __init__(self, name: str, port: str, parent: str) -> None:
-        actual = f"it is attached to {parent!r}" if parent else "it is not attached to anything"
-        super().__init__(f"cube {name!r} is not attached to {port!r}: {actual}")
+    def __init__(self, name: str, port: str, attachments: Sequence[str]) -> None:
+        actual = ", ".join(map(repr, attachments)) if attachments else "anything"
+        super().__init__(
+            f"cube {name!r} is not attached to {port!r}: it is {'' if attachments else 'not '}attached to {actual}"
+        )
         self.name = name
         self.port = port
-        self.parent = parent
+        self.attachments = list(attachments)
 
     def fields(self) -> Mapping[str, Any]:
-        return {"cube": self.name, "port": self.port, "parent": self.parent}
+        return {"cube": self.name, "port": self.port, "attachments": self.attachments}
 
 
 class MetricNotFound(NotFoundError):

@@ -15,7 +15,7 @@ from dynmon.cubes.cabling import Cabling
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached
 from dynmon.cubes.simplebridge import SimpleBridge
-from dynmon.dataplane import Chain, Foundry, ProgramLog
+from dynmon.dataplane import AttachPoint, Foundry, ProgramLog
 from dynmon.dataplane.hook_map import HookEntry, hook_map
 from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest, Direction
 from dynmon.models.cube import check_cube_name
@@ -47,7 +47,7 @@ class CubeRegistry:
         self._reserved: set[str] = set()
         self.cabling = Cabling()
         # Not by name: an interface may be renamed while cubes are attached to it, and found by several names.
-        self._chains: dict[Located, Chain] = {}
+        self._points: dict[Located, AttachPoint] = {}
         self._placing = threading.RLock()
 
     def create(self, name: str, config: CubeConfig) -> DynmonCube:
@@ -158,18 +158,18 @@ class CubeRegistry:
             InvalidPort: No port can be called so.
             CubeNotFound, InterfaceNotFound, PortNotFound: One of the two does not exist.
             NamespaceNotFound, NamespaceForbidden: The interface's namespace does not, or not for us.
-            AlreadyAttached: The cube has a parent.
+            AlreadyAttached: The cube is there already.
             NotOnChain: The neighbour that was asked for is not on the interface.
         """
         cube = self.get(request.cube)
         place = Place.parse(request.port)
         located = locate(place)
         with cube.changing(), self._placing:
-            chain = self._chains.setdefault(located, Chain(request.port))
+            point = self._points.setdefault(located, AttachPoint(located, request.port))
             try:
-                cube.attach(chain, place, located, request)
+                cube.attach(point, point.at_wire, place, request)
             finally:
-                self._forget_empty_chains()
+                self._forget_empty_points()
 
     def detach(self, request: DetachRequest) -> None:
         """Take a cube off an interface.
@@ -186,7 +186,7 @@ class CubeRegistry:
                 locate(Place.parse(request.port))  # an interface that does not exist is the better explanation
                 raise
             finally:
-                self._forget_empty_chains()
+                self._forget_empty_points()
 
     def chain(self, port: str) -> list[str]:
         """The names of the cubes on the interface that `port` names, nearest the wire first.
@@ -196,8 +196,8 @@ class CubeRegistry:
         """
         located = locate(Place.parse(port))
         with self._placing:
-            chain = self._chains.get(located)
-            return [member.name for member in chain.members] if chain else []
+            point = self._points.get(located)
+            return [member.name for member in point.at_wire.members] if point else []
 
     def hooks(self, interface: str) -> dict[Direction, list[HookEntry]]:
         """Everybody on the hooks of `interface`, in the order in which packets meet them.
@@ -257,5 +257,5 @@ class CubeRegistry:
         with self._lock:
             self._cubes[cube.name] = cube
 
-    def _forget_empty_chains(self) -> None:
-        self._chains = {located: chain for located, chain in self._chains.items() if chain.members}
+    def _forget_empty_points(self) -> None:
+        self._points = {located: point for located, point in self._points.items() if point.at_wire.members}

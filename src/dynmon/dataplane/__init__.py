@@ -1,6 +1,6 @@
 """Code that runs in the kernel for one cube: built, replaced without losing a packet, attached in order."""
 
-from dynmon.dataplane.chain import Chain, NotOnChain
+from dynmon.dataplane.chain import AttachPoint, Chain, NotOnChain
 from dynmon.dataplane.dataplane import Attachment, Dataplane
 from dynmon.dataplane.log import ProgramLog
 from dynmon.dataplane.path import Found, Foundry, LoadedPath, Placement
@@ -11,6 +11,7 @@ __all__ = [
     "EXTERN",
     "PUBLIC",
     "SHARED",
+    "AttachPoint",
     "Attachment",
     "Chain",
     "Dataplane",

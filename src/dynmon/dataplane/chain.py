@@ -1,8 +1,9 @@
-"""The order of cubes on one interface.
+"""The order of cubes at one interface.
 
-Index 0 is nearest the wire: a received packet meets it first, a sent packet meets it last. The kernel keeps one list of
-programs for each hook, in the order in which they run. A cube without code for a direction has a place in the chain but
-no program in that list, so a new program goes before the next one, in running order, that has a link there.
+Index 0 is nearest the wire: a received packet meets it first, a sent packet meets it last. On the port of a cube, which
+an interface is plugged into, index 0 is nearest the cube, so a packet that enters meets it last. The kernel keeps one
+list of programs for each hook, in the order in which they run. A cube without code for a direction has a place in the
+chain but no program in that list, so a new program goes before the next one, in running order, that has a link there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Protocol
 from dynmon.bpf import Link
 from dynmon.errors import InvalidInputError
 from dynmon.models import AttachRequest, Direction
+from dynmon.netdev import Located
 
 
 class Member(Protocol):
@@ -20,7 +22,7 @@ class Member(Protocol):
 
     name: str
 
-    def link(self, direction: Direction) -> Link | None:
+    def link(self, point: AttachPoint, direction: Direction) -> Link | None:
         """The link that holds the cube's program at the interface, if it has code for `direction`."""
 
 
@@ -38,10 +40,10 @@ class NotOnChain(InvalidInputError):
 
 
 class Chain:
-    """The cubes attached to one interface, nearest the wire first."""
+    """The cubes attached to one interface or port, index 0 first."""
 
-    def __init__(self, interface: str) -> None:
-        self.interface = interface
+    def __init__(self, port: str) -> None:
+        self.port = port
         self.members: list[Member] = []
 
     def index_for(self, request: AttachRequest) -> int:
@@ -56,18 +58,37 @@ class Chain:
             return self._index_of(request.after) + 1
         return 0 if request.position == "first" else len(self.members)
 
+    def _index_of(self, name: str) -> int:
+        names = [member.name for member in self.members]
+        if name not in names:
+            raise NotOnChain(name, self.port, names)
+        return names.index(name)
+
+
+class AttachPoint:
+    """What is ours at one interface: its own chain and, where it is plugged into a cube, the chain of that port.
+
+    `end` holds the program behind which received packets meet nobody: that of the port.
+    """
+
+    def __init__(self, located: Located, name: str) -> None:
+        self.located = located
+        self.at_wire = Chain(name)
+        self.at_port: Chain | None = None
+        self.end: Link | None = None
+
+    def running_order(self, direction: Direction) -> list[Member]:
+        """The cubes here as packets of `direction` meet them."""
+        inward = [*self.at_wire.members, *(self.at_port.members[::-1] if self.at_port else ())]
+        return inward if direction is Direction.INGRESS else inward[::-1]
+
     def successor(self, member: Member, direction: Direction) -> Link | None:
         """The link at tc whose program runs next after that of `member`, None when `member` runs last of ours.
 
         Programs at XDP run before all of those anyway.
         """
-        running_order = self.members if direction is Direction.INGRESS else self.members[::-1]
+        running_order = self.running_order(direction)
         behind = running_order[running_order.index(member) + 1 :]
-        links = (other.link(direction) for other in behind)
-        return next((link for link in links if link and link.kind != "xdp"), None)
-
-    def _index_of(self, name: str) -> int:
-        names = [member.name for member in self.members]
-        if name not in names:
-            raise NotOnChain(name, self.interface, names)
-        return names.index(name)
+        links = (other.link(self, direction) for other in behind)
+        end = self.end if direction is Direction.INGRESS else None
+        return next((link for link in links if link and link.kind != "xdp"), end)

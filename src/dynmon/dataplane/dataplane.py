@@ -1,4 +1,4 @@
-"""The code that runs in the kernel for one cube, and the interface it runs on.
+"""The code that runs in the kernel for one cube, and the interfaces it runs on.
 
 What we want: new code takes over from old code with no packet unseen and none seen twice, and if anything at all goes
 wrong, the old code never stopped. Loading is slow and may fail, so it is over before this module is called: `replace`
@@ -8,19 +8,19 @@ kernel: each packet meets the old program or the new one.
 What does not work: detaching and attaching again (packets pass unseen in between), and attaching the new program before
 detaching the old one (packets are counted by both).
 
-What remains: the two directions are two links, so they switch one after the other. If the second switch fails the first
-is taken back; packets of that moment were counted by the new program and are lost with it.
+What remains: each direction at each interface is a link, so they switch one after the other. If one fails the others
+are taken back; packets of that moment were counted by the new program and are lost with it.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, attach_tc, attach_xdp
-from dynmon.dataplane.chain import Chain
+from dynmon.dataplane.chain import AttachPoint, Chain
 from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.path import LoadedPath
 from dynmon.errors import DynmonError
@@ -30,22 +30,22 @@ from dynmon.netdev import InterfaceNotFound, Located, Place
 XDP_MODES = {CubeType.XDP_SKB: "skb", CubeType.XDP_DRV: "drv"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Attachment:
-    """The interface a cube is on, and the links that hold its programs there.
+    """A place a cube is attached to, and the links that hold its programs there.
 
     No descriptor of a namespace is among it: that would keep the namespace alive. See `dynmon.netdev.namespaces`.
     """
 
     chain: Chain
     place: Place  # as it was asked for
-    located: Located
+    point: AttachPoint
     links: dict[Direction, Link] = field(default_factory=dict)
 
     def current_name(self) -> str | None:
         """The port as it was asked for, by the name that the interface has now; None when it is gone."""
         try:
-            self.place = self.place.renamed(self.located.name())
+            self.place = self.place.renamed(self.point.located.name())
         except OSError as error:
             # A namespace that we do not find any more may live on; where a link is still at an interface, it does.
             if error.errno == errno.ENXIO or not any(link.is_attached() for link in self.links.values()):
@@ -54,13 +54,13 @@ class Attachment:
 
 
 class Dataplane:
-    """Up to two paths and their links; owns both."""
+    """Up to two paths and their links at any number of interfaces; owns both."""
 
     def __init__(self, name: str, cube_type: CubeType) -> None:
         self.name = name
         self._type = cube_type
         self._paths: dict[Direction, LoadedPath] = {}
-        self._attachment: Attachment | None = None
+        self._attachments: list[Attachment] = []
 
     @property
     def paths(self) -> Mapping[Direction, LoadedPath]:
@@ -68,20 +68,23 @@ class Dataplane:
         return self._paths
 
     @property
-    def attachment(self) -> Attachment | None:
-        """Where it runs, None when it is on no interface."""
-        return self._attachment
+    def attachments(self) -> Sequence[Attachment]:
+        """Where it runs, oldest first."""
+        return self._attachments
 
-    def link(self, direction: Direction) -> Link | None:
-        """The link that holds the program of `direction`."""
-        return self._attachment.links.get(direction) if self._attachment else None
+    def link(self, point: AttachPoint, direction: Direction) -> Link | None:
+        """The link that holds the program of `direction` at `point`."""
+        at = next((each for each in self._attachments if each.point is point), None)
+        return at.links.get(direction) if at else None
 
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; the descriptors belong to the paths."""
-        at = self._attachment
-        if at is None or at.located != located:
-            return []
-        return [OwnProgram.of(self.name, self._paths[direction], link) for direction, link in at.links.items()]
+        return [
+            OwnProgram.of(self.name, self._paths[direction], link)
+            for at in self._attachments
+            if at.point.located == located
+            for direction, link in at.links.items()
+        ]
 
     def replace(self, changes: Mapping[Direction, LoadedPath | None]) -> None:
         """Run `changes` from now on; a direction whose path is None runs nothing, others go on as they are.
@@ -92,19 +95,21 @@ class Dataplane:
         Raises:
             DynmonError: The kernel refused a switch or a new link.
         """
-        if self._attachment and self._attachment.current_name() is None:
-            self.detach()
+        self.leave_what_is_gone()
         with ExitStack() as undo:
-            for direction, path in changes.items():
-                if self._attachment and path:
-                    self._run_on_interface(self._attachment, direction, path, undo)
+            for attachment in self._attachments:
+                for direction, path in changes.items():
+                    if path:
+                        self._run_at(attachment, direction, path, undo)
             undo.pop_all()
         for direction, path in changes.items():
             old = self._paths.pop(direction, None)
             if path:
                 self._paths[direction] = path
-            elif self._attachment and (link := self._attachment.links.pop(direction, None)):
-                link.close()
+            else:
+                for attachment in self._attachments:
+                    if link := attachment.links.pop(direction, None):
+                        link.close()
             if old:
                 old.close()
 
@@ -118,65 +123,68 @@ class Dataplane:
         """
         with ExitStack() as undo:
             for direction in directions:
-                path, link = self._paths[direction], self.link(direction)
+                path = self._paths[direction]
                 path.flip()
                 undo.callback(path.flip)
-                if link:
-                    # Whoever detached the link, or took the interface away, left no packets to switch.
-                    with suppress(InterfaceNotFound):
-                        link.update(path.program)
-                        undo.callback(self._switch_back, link, path)
+                for attachment in self._attachments:
+                    if link := attachment.links.get(direction):
+                        # Whoever detached the link, or took the interface away, left no packets to switch.
+                        with suppress(InterfaceNotFound):
+                            link.update(path.program)
+                            undo.callback(self._switch_back, link, path)
             undo.pop_all()
 
     @staticmethod
     def _switch_back(link: Link, path: LoadedPath) -> None:
         assert path.idle, "it has just been switched"
-        try:
+        # The reason why is on its way already. What cannot go back counts in a copy that the next switch drains.
+        with suppress(DynmonError):
             link.update(path.idle.program)
-        except DynmonError:  # the reason why is on its way already
-            path.flip()  # and back by what follows: the path is what runs
 
-    def attach(self, chain: Chain, place: Place, located: Located, index: int) -> None:
-        """Take position `index` in `chain` and run at the interface that was found at `place`.
+    def attach(self, point: AttachPoint, chain: Chain, place: Place, index: int) -> None:
+        """Take position `index` in `chain`, one of those at `point`, and run there; `place` is how it was asked for.
 
         Raises:
             DynmonError: The kernel refused a link; nothing is attached.
         """
-        attachment = Attachment(chain, place, located)
+        attachment = Attachment(chain, place, point)
         with ExitStack() as undo:
             chain.members.insert(index, self)
             undo.callback(chain.members.remove, self)
             for direction, path in self._paths.items():
-                self._run_on_interface(attachment, direction, path, undo)
+                self._run_at(attachment, direction, path, undo)
             undo.pop_all()
-        self._attachment = attachment
+        self._attachments.append(attachment)
 
-    def detach(self) -> None:
-        """Leave the interface; maps and their contents stay. Twice is harmless."""
-        if self._attachment is None:
-            return
-        attachment, self._attachment = self._attachment, None
+    def detach(self, attachment: Attachment) -> None:
+        """Leave a place; maps and their contents stay."""
+        self._attachments.remove(attachment)
         attachment.chain.members.remove(self)
         for link in attachment.links.values():
             link.close()
 
+    def leave_what_is_gone(self) -> None:
+        """Forget the interfaces that are not there any more."""
+        for attachment in [each for each in self._attachments if each.current_name() is None]:
+            self.detach(attachment)
+
     def close(self) -> None:
         """Detach and give everything back; twice is harmless."""
-        self.detach()
+        for attachment in list(self._attachments):
+            self.detach(attachment)
         for path in self._paths.values():
             path.close()
         self._paths.clear()
 
     def abandon(self) -> None:
         """In a forked child: close its copies of the descriptors, detach nothing."""
-        for link in self._attachment.links.values() if self._attachment else ():
-            link.abandon()
+        for attachment in self._attachments:
+            for link in attachment.links.values():
+                link.abandon()
         for path in self._paths.values():
             path.close()
 
-    def _run_on_interface(
-        self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack
-    ) -> None:
+    def _run_at(self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack) -> None:
         link = attachment.links.get(direction)
         if link and self._update(attachment, link, path):
             undo.callback(link.update, self._paths[direction].program)
@@ -197,7 +205,7 @@ class Dataplane:
         return True
 
     def _new_link(self, attachment: Attachment, direction: Direction, path: LoadedPath) -> Link:
-        name, located = attachment.chain.interface, attachment.located
+        name, located = attachment.chain.port, attachment.point.located
         if self._type.hook(direction) is Hook.XDP:
             return attach_xdp(
                 path.program,
@@ -212,5 +220,5 @@ class Dataplane:
             direction,
             interface_name=name,
             namespace=located.namespace,
-            before=attachment.chain.successor(self, direction),
+            before=attachment.point.successor(self, direction),
         )

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dynmon.dataplane import Chain, NotOnChain
+from dynmon.dataplane import AttachPoint, Chain, NotOnChain
 from dynmon.models import AttachRequest, Direction
+from dynmon.netdev import Located
 
 
 @dataclass
@@ -15,7 +16,7 @@ class Cube:
     name: str
     links: dict = field(default_factory=dict)
 
-    def link(self, direction):
+    def link(self, _, direction):
         return self.links.get(direction)
 
 
@@ -57,26 +58,54 @@ class Held:
     kind: str = "tcx"
 
 
+def point_with(*members):
+    point = AttachPoint(Located(7, None), "veth1")
+    point.at_wire.members = list(members)
+    return point
+
+
+def port_with(*members):
+    chain = Chain("br1:p")
+    chain.members = list(members)
+    return chain
+
+
 @pytest.mark.parametrize(("direction", "expected"), [(Direction.INGRESS, "c"), (Direction.EGRESS, "a")])
 def test_the_successor_is_the_next_that_has_code(direction, expected):
     """Received packets go up the chain, sent ones down; cubes without code for a direction have no program there."""
-    chain = Chain("veth1")
-    chain.members = [Cube(name, {direction: Held(name)} if name in "ac" else {}) for name in "abmdc"]
+    point = point_with(*(Cube(name, {direction: Held(name)} if name in "ac" else {}) for name in "abmdc"))
 
-    assert expected == chain.successor(chain.members[2], direction).name
+    assert expected == point.successor(point.at_wire.members[2], direction).name
 
 
 def test_a_program_at_xdp_is_no_successor():
     """It runs before everything at tc, wherever it is in the chain."""
-    chain = Chain("veth1")
     held = [None, Held("x", "xdp"), Held("t")]
-    chain.members = [Cube(str(link), {Direction.INGRESS: link} if link else {}) for link in held]
+    point = point_with(*(Cube(str(link), {Direction.INGRESS: link} if link else {}) for link in held))
 
-    assert "t" == chain.successor(chain.members[0], Direction.INGRESS).name
+    assert "t" == point.successor(point.at_wire.members[0], Direction.INGRESS).name
 
 
 def test_the_last_one_has_no_successor():
-    chain = Chain("veth1")
-    chain.members = [Cube("a", {Direction.INGRESS: Held("a")}), Cube("m")]
+    point = point_with(Cube("a", {Direction.INGRESS: Held("a")}), Cube("m"))
 
-    assert chain.successor(chain.members[1], Direction.INGRESS) is None
+    assert point.successor(point.at_wire.members[1], Direction.INGRESS) is None
+
+
+def test_a_port_is_behind_its_interface_and_its_index_0_nearest_the_cube():
+    point = point_with(Cube("wire0"), Cube("wire1"))
+    point.at_port = port_with(Cube("port0"), Cube("port1"))
+
+    order = ["wire0", "wire1", "port1", "port0"]
+    assert order == [member.name for member in point.running_order(Direction.INGRESS)]
+    assert order[::-1] == [member.name for member in point.running_order(Direction.EGRESS)]
+
+
+def test_received_packets_meet_the_cube_of_the_port_last():
+    point = point_with(Cube("wire"))
+    point.at_port = port_with(Cube("port"))
+    point.end = Held("end")
+
+    for member in (*point.at_wire.members, *point.at_port.members):
+        assert point.end is point.successor(member, Direction.INGRESS)
+        assert point.successor(member, Direction.EGRESS) is None
