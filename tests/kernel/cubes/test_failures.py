@@ -50,7 +50,7 @@ def test_a_map_that_could_not_be_drained_comes_with_the_next_read(bench, source,
 def test_a_link_that_cannot_be_switched_goes_on_with_the_program_it_has(bench):
     monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS", {**EMPTY, **SWAP})))
     monitor.send(4)
-    link = monitor.cube._dataplane.link(Direction.INGRESS)
+    link = monitor.cube._dataplane.attachments[0].links[Direction.INGRESS]
     assert isinstance(link, BpfLink)
     with taken_away(link.fd), pytest.raises(KernelError, match="replace the program at"):
         monitor.value("packets")
@@ -63,7 +63,7 @@ def test_a_link_that_cannot_be_switched_goes_on_with_the_program_it_has(bench):
 def test_when_the_second_of_two_links_cannot_be_switched_the_first_is_taken_back(bench):
     paths = {way: path(COUNTING, metric("packets", "COUNTS", EMPTY)) for way in ("ingress", "egress")}
     monitor = bench(**paths)
-    link = monitor.cube._dataplane.link(Direction.EGRESS)
+    link = monitor.cube._dataplane.attachments[0].links[Direction.EGRESS]
     assert isinstance(link, BpfLink)
     for direction in ("ingress", "egress"):
         monitor.send(4, direction)
@@ -151,7 +151,7 @@ def test_a_link_that_somebody_detached_is_made_again_by_the_next_code(registry, 
         try:
             registry.attach(AttachRequest(cube="left", port=veth.host))
             monitor.send(4)
-            link = monitor.cube._dataplane.link(Direction.INGRESS)
+            link = monitor.cube._dataplane.attachments[0].links[Direction.INGRESS]
             run("bpftool", "link", "detach", "id", str(link.id))
             monitor.send(3)
             assert [[4], [0]] == [monitor.value("packets") for _ in range(2)]
