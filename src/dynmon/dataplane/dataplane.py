@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from dynmon.bpf import Link, attach_tc, attach_xdp
+from dynmon.bpf import Link, Program, attach_tc, attach_xdp
 from dynmon.dataplane.chain import AttachPoint, Chain
 from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.path import LoadedPath
@@ -123,23 +123,24 @@ class Dataplane:
         """
         with ExitStack() as undo:
             for direction in directions:
-                path = self._paths[direction]
+                path, switched = self._paths[direction], list[Link]()
                 path.flip()
-                undo.callback(path.flip)
+                undo.callback(self._switch_back, path, switched)
                 for attachment in self._attachments:
                     if link := attachment.links.get(direction):
                         # Whoever detached the link, or took the interface away, left no packets to switch.
                         with suppress(InterfaceNotFound):
                             link.update(path.program)
-                            undo.callback(self._switch_back, link, path)
+                            switched.append(link)
             undo.pop_all()
 
     @staticmethod
-    def _switch_back(link: Link, path: LoadedPath) -> None:
-        assert path.idle, "it has just been switched"
-        # The reason why is on its way already. What cannot go back counts in a copy that the next switch drains.
-        with suppress(DynmonError):
-            link.update(path.idle.program)
+    def _switch_back(path: LoadedPath, switched: Iterable[Link]) -> None:
+        """Undo a switch; a link that refuses goes on counting in the other copy, which the next switch drains."""
+        path.flip()
+        is_back = [_runs(link, path.program) for link in switched]
+        if is_back and not any(is_back):
+            path.flip()  # the path is what runs
 
     def attach(self, point: AttachPoint, chain: Chain, place: Place, index: int) -> None:
         """Take position `index` in `chain`, one of those at `point`, and run there; `place` is how it was asked for.
@@ -222,3 +223,11 @@ class Dataplane:
             namespace=located.namespace,
             before=attachment.point.successor(self, direction),
         )
+
+
+def _runs(link: Link, program: Program) -> bool:
+    try:
+        link.update(program)
+    except DynmonError:  # the reason why we switch back is on its way already
+        return False
+    return True

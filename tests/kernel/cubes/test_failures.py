@@ -169,7 +169,7 @@ def test_two_refusals_leave_the_paths_as_the_links_have_them(bench, monkeypatch)
     """The second link cannot be switched, and the first cannot be switched back."""
     paths = {way: path(COUNTING, metric("packets", "COUNTS", EMPTY)) for way in ("ingress", "egress")}
     monitor = bench(**paths)
-    second, first = (monitor.cube._dataplane.link(way) for way in Direction)
+    second, first = (monitor.cube._dataplane.attachments[0].links[way] for way in Direction)
     monitor.send(4, "egress")
     descriptor = first.fd
 
