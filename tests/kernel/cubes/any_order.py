@@ -333,12 +333,12 @@ class Walk:
         reader = self._any(lambda each: not each.kind.is_popped)
         plane = self.cube._dataplane
         way = Direction(self.random.choice(WAYS))
-        path, link = plane.paths[way], plane.link(way)
+        path = plane.paths[way]
         victims = [
             each.fd for name, each in path.maps.items() if name in path.swapping and name not in ("QUEUE", "STACK")
         ]
-        if isinstance(link, BpfLink):
-            victims.append(link.fd)
+        links = [at.links[way] for at in plane.attachments]
+        victims += [link.fd for link in links if isinstance(link, BpfLink)]
         if not victims:
             return
         self.log.append(f"read {reader.name} while {way} is refused")
