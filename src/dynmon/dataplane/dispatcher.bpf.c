@@ -4,7 +4,7 @@
  * A tail call does not come back, but one that a function makes ends with that function: its caller goes on with what
  * the other program returned (Linux 5.10 on x86-64, 6.0 on arm64). So each member is called by a function of its own.
  * These are not static, since the verifier may take a static one to return XDP_PASS always, and cut off what is behind
- * it. Each has its index as a constant, since the kernel makes a direct jump of such a call: 2 ns instead of 14.
+ * it. Each has its index as a constant, since the kernel makes a direct jump of such a call, which takes 12 ns less.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

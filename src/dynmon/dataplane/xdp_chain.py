@@ -19,8 +19,9 @@ The kernel empties the slots of a dispatcher when the last descriptor of theirs 
 their way through it. So a dispatcher is closed a grace period after the link has left it.
 
 What remains: the kernel counts the tail calls of a packet, of the dispatcher and of all members together, and makes no
-more than 33 (before Linux 6.12 each member began at the dispatcher's count). A chain that may need more is refused. A
-program that calls in circles can use up those of the members behind it, which then do not see the packet.
+more than 33 (before Linux 6.12, 116e04ba1459, each member began at the dispatcher's count). A chain that may need more
+is refused. A program that calls in circles can use up the calls of the members behind it, which then do not see the
+packet.
 """
 
 from __future__ import annotations
