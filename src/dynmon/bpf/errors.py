@@ -108,7 +108,7 @@ class BatchTooSmall(DynmonError):
         self.rows = rows
 
 
-class _AttachRefusal(DynmonError):
+class AttachRefusal(DynmonError):
     """Shared by what the kernel says when code that runs could not be put where packets are."""
 
     def __init__(self, interface: str, direction: str, message: str, hint: str) -> None:
@@ -130,8 +130,8 @@ class _AttachRefusal(DynmonError):
         }
 
 
-class InterfaceBusy(_AttachRefusal, ConflictError):
-    """Somebody's XDP program is on the interface already; there is room for one."""
+class InterfaceBusy(AttachRefusal, ConflictError):
+    """An XDP program that is not ours is on the interface already; there is room for one."""
 
     def __init__(self, interface: str, program_id: int) -> None:
         namespace, _, name = interface.rpartition("/")
@@ -148,7 +148,7 @@ class InterfaceBusy(_AttachRefusal, ConflictError):
         return {**super().fields(), "program-id": self.program_id}
 
 
-class HookFull(_AttachRefusal, ConflictError):
+class HookFull(AttachRefusal, ConflictError):
     """The attach point has as many programs as the kernel takes."""
 
     def __init__(self, interface: str, direction: str) -> None:
@@ -156,7 +156,7 @@ class HookFull(_AttachRefusal, ConflictError):
         super().__init__(interface, direction, message, "detach another one first")
 
 
-class ModeUnsupported(_AttachRefusal, UnsupportedError):
+class ModeUnsupported(AttachRefusal, UnsupportedError):
     """The interface's driver cannot run XDP in the mode that was asked for."""
 
     def __init__(self, interface: str, mode: str, message: str = "", hint: str = "try XDP_SKB") -> None:

@@ -270,7 +270,12 @@ def _loaded(request: LoadRequest, answer: dict[str, Any], own_btf: bytes, fds: l
     unowned = list(reversed(fds))
     with ExitStack() as undo:
         undo.callback(_syscall.close_all, unowned)
-        program = Program(unowned[-1], request.program)
+        program = Program(
+            unowned[-1],
+            request.program,
+            tail_calls=max(0, int(answer["tail_calls"])),
+            takes_fragments=bool(answer["takes_fragments"]),
+        )
         undo.enter_context(program)
         unowned.pop()
         maps, tags = {}, {}

@@ -79,6 +79,11 @@ def _make_alike(programs: Collection[int], program_type: int) -> None:
             _libbpf.program_set_flags(each, _libbpf.program_flags(each) | HAS_FRAGMENTS)
 
 
+def takes_fragments(program: int) -> bool:
+    """Whether a program that was prepared is for packets in fragments."""
+    return bool(_libbpf.program_flags(program) & HAS_FRAGMENTS)
+
+
 def _section(program: int) -> str:
     return str(_libbpf.program_section(program).decode(errors="replace"))
 

@@ -19,7 +19,7 @@ from dynmon.bpf.facts import Verification
 from dynmon.bpf.kinds import MapType
 from dynmon.bpf.object_constants import set_constants
 from dynmon.bpf.object_maps import HIDDEN, Map, declared_maps, prepare_maps, type_name
-from dynmon.bpf.object_programs import check_tail_calls, fill_prog_arrays, prepare_programs, select
+from dynmon.bpf.object_programs import check_tail_calls, fill_prog_arrays, prepare_programs, select, takes_fragments
 from dynmon.bpf.opening import Parsed, open_parsed
 from dynmon.bpf.refusals import Refusal, refusal_of
 from dynmon.bpf.source_lines import source_lines
@@ -61,6 +61,8 @@ class Loaded:
     """
 
     program_fd: int
+    tail_calls: int
+    takes_fragments: bool
     btf_fd: int
     own_btf: bytes
     maps: list[Map]
@@ -114,6 +116,8 @@ def _load(parsed: Parsed, wish: Wish, messages: list[str]) -> Loaded:
     btf_fd = _libbpf.object_btf_fd(handle)
     return Loaded(
         program_fd=_libbpf.program_fd(programs[wish.program]),
+        tail_calls=len(programs) - 1,
+        takes_fragments=takes_fragments(programs[wish.program]),
         btf_fd=btf_fd,
         own_btf=parsed.btf if btf_fd < 0 else b"",
         maps=[each for each in maps if _is_shown(each, wish)],

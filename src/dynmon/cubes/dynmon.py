@@ -87,7 +87,7 @@ class DynmonCube:
         self._placing = placing
         self._state = threading.RLock()
         self._closed = False
-        self._dataplane = Dataplane(name, config.type)
+        self._dataplane = Dataplane(name, config.type, foundry)
         self._reads = Reads(name, self._dataplane, self._state, wait, limits)
         self._events = EventHub(name)
         self.inject(config.dataplane_config)

@@ -19,10 +19,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from dynmon.bpf import Link, Program, attach_tc, attach_xdp
+from dynmon.bpf import Link, Program, attach_tc
 from dynmon.dataplane.chain import AttachPoint, Chain
 from dynmon.dataplane.hook_map import OwnProgram
-from dynmon.dataplane.path import LoadedPath
+from dynmon.dataplane.path import Foundry, LoadedPath
+from dynmon.dataplane.xdp_chain import XdpChain
 from dynmon.errors import DynmonError
 from dynmon.models import CubeType, Direction, Hook
 from dynmon.netdev import InterfaceNotFound, Located, Place
@@ -56,9 +57,10 @@ class Attachment:
 class Dataplane:
     """Up to two paths and their links at any number of interfaces; owns both."""
 
-    def __init__(self, name: str, cube_type: CubeType) -> None:
+    def __init__(self, name: str, cube_type: CubeType, foundry: Foundry) -> None:
         self.name = name
         self._type = cube_type
+        self._foundry = foundry
         self._paths: dict[Direction, LoadedPath] = {}
         self._attachments: list[Attachment] = []
 
@@ -206,22 +208,19 @@ class Dataplane:
         return True
 
     def _new_link(self, attachment: Attachment, direction: Direction, path: LoadedPath) -> Link:
-        name, located = attachment.chain.port, attachment.point.located
+        name, point = attachment.chain.port, attachment.point
+        located = point.located
         if self._type.hook(direction) is Hook.XDP:
-            return attach_xdp(
-                path.program,
-                located.index,
-                XDP_MODES[self._type],
-                interface_name=name,
-                namespace=located.namespace,
-            )
+            point.xdp = point.xdp or XdpChain(self._foundry, located)
+            before = point.successor(self, direction, at_xdp=True)
+            return point.xdp.join(self.name, path.program, XDP_MODES[self._type], port=name, before=before)
         return attach_tc(
             path.program,
             located.index,
             direction,
             interface_name=name,
             namespace=located.namespace,
-            before=attachment.point.successor(self, direction),
+            before=point.successor(self, direction),
         )
 
 
