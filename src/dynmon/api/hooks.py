@@ -53,7 +53,7 @@ def hooks_of(registry: CubeRegistry, interface: str) -> dict[str, Any]:
     Raises:
         InterfaceNotFound: There is no such interface.
     """
-    found = registry.hooks(interface)
+    found = registry.placing.hooks(interface)
     programs = [each.occupant.program for entries in found.values() for each in entries]
     note = {"note": HIDDEN} if any(program and program.is_hidden for program in programs) else {}
     return {"name": interface, **note, **{str(way): _rows(found[way]) for way in Direction}}

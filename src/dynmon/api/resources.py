@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynmon.api.schemas import Cube, MetricReading, Metrics
+from dynmon.api.schemas import Attachment, Cube, MetricReading, Metrics
 from dynmon.api.tree import Access, Container, Entry, Leaf, ListOf, ResourceNotFound, Trail, Visit, trails
 from dynmon.cubes import DynmonCube, MetricNotFound
 from dynmon.metrics import Reading
@@ -40,6 +40,20 @@ def summary(cube: DynmonCube) -> dict[str, Any]:
     }
 
 
+def attachments(cube: DynmonCube) -> list[dict[str, Any]]:
+    """Where the cube is attached, is to be, or cannot be."""
+    return [
+        {
+            "port": each.port,
+            "state": each.state,
+            **({"selector": each.selector} if each.selector else {}),
+            **({"reason": each.reason} if each.reason else {}),
+            **({"on-return": "attach"} if each.returns else {}),
+        }
+        for each in cube.attachments.status()
+    ]
+
+
 def dataplane_config(cube: DynmonCube) -> dict[str, Any]:
     """The code and metric configurations that run."""
     return {direction.path_name: cube.path(direction).wire() for direction in Direction}
@@ -59,6 +73,8 @@ def rendered(reading: Reading) -> dict[str, Any]:
 def _whole(visit: Visit) -> dict[str, Any]:
     return {
         **summary(visit.cube),
+        "attachments": attachments(visit.cube),
+        "selectors": visit.cube.attachments.selectors,
         "dataplane-config": dataplane_config(visit.cube),
         "metrics": _metrics(visit),
     }
@@ -288,10 +304,24 @@ CUBE = Entry(
         ),
         Leaf(
             name="parent",
-            description="Interface that the cube is attached to, empty when there is none",
+            description="Port or selector that the cube was attached to first, empty when there is none",
             example="eth0",
             linked=False,
             read=lambda visit: visit.cube.parent,
+        ),
+        Leaf(
+            name="attachments",
+            description="The ports that the cube is attached to, and how that is going",
+            linked=False,
+            read=lambda visit: attachments(visit.cube),
+            schema=list[Attachment],
+        ),
+        Leaf(
+            name="selectors",
+            description="The selectors that the cube is attached to",
+            linked=False,
+            read=lambda visit: visit.cube.attachments.selectors,
+            schema=list[str],
         ),
         Container(
             name="dataplane-config",

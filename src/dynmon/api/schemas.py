@@ -87,9 +87,25 @@ class CubeSummary(Answer):
     parent: str
 
 
+class Attachment(Answer):
+    """A port that a cube is attached to, or is to be.
+
+    The state is ``attached``; ``detached``, when somebody else took the program off; ``unplugged``, at the port of a
+    cube that is plugged into nothing; ``awaited``, until the interface returns; or ``refused``, for the reason.
+    """
+
+    port: str
+    state: str
+    selector: str | None = Field(default=None, description="What has brought the cube here.")
+    reason: str | None = None
+    on_return: str | None = None
+
+
 class Cube(CubeSummary):
     """A whole cube; queues and stacks have no value here, because reading them empties them."""
 
+    attachments: list[Attachment]
+    selectors: list[str]
     dataplane_config: DataplaneConfig
     metrics: Metrics
 

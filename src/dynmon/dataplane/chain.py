@@ -41,10 +41,11 @@ class NotOnChain(InvalidInputError):
 
 
 class Chain:
-    """The cubes attached to one interface or port, index 0 first."""
+    """The cubes attached to one interface, or with `is_port` to the port of a cube, index 0 first."""
 
-    def __init__(self, port: str) -> None:
+    def __init__(self, port: str, *, is_port: bool = False) -> None:
         self.port = port
+        self.is_port = is_port
         self.members: list[Member] = []
 
     def index_for(self, request: AttachRequest) -> int:
