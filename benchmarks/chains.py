@@ -30,7 +30,6 @@ MEMBERS = 3
 PACKET_ROUNDS = 21
 CHANGES = 100
 SWITCHES = 300
-XDP_PASS = 2
 
 
 def figures(scratch: Path) -> list[Figure]:
@@ -49,8 +48,8 @@ def _packet(foundry: Foundry, programs: list[Program]) -> Figure:
     ours, theirs = list[float](), list[float]()
     with Dispatcher.of(foundry, programs) as dispatcher:
         for _ in range(PACKET_ROUNDS + 1):
-            ours.append(seconds_per_packet(dispatcher.program, XDP_PASS))
-            theirs.append(seconds_per_packet(programs[0], XDP_PASS))
+            ours.append(seconds_per_packet(dispatcher.program))
+            theirs.append(seconds_per_packet(programs[0]))
     # The first turn warms caches and clocks.
     measured, one = median(ours[1:]), median(theirs[1:])
     cubes = f"{len(programs)} XDP cube{'s' * (len(programs) > 1)}"

@@ -72,6 +72,7 @@ class Settings:
     map_limits: MapLimits = field(default_factory=MapLimits)
     read_limits: ReadLimits = DEFAULT_READ_LIMITS
     pin_roots: tuple[Path, ...] = DEFAULT_PIN_ROOTS
+    passive: bool = False
 
     @property
     def pins_dir(self) -> Path:

@@ -82,6 +82,15 @@ class _Cubes(Collector):
             for direction in Direction:
                 anomalies.add_metric([cube.name, direction.value], cube.anomalies(direction))
         yield anomalies
+        withheld = CounterMetricFamily(
+            "dynmon_withheld_drops",
+            "Packets that the code of a passive cube wanted to drop since it was injected; they passed",
+            labels=["cube", "direction"],
+        )
+        for cube in cubes:
+            for direction in Direction:
+                withheld.add_metric([cube.name, direction.value], cube.withheld_drops(direction))
+        yield withheld
         dropped = CounterMetricFamily(
             "dynmon_dropped_entries",
             "Entries that reads took out of maps and that were not kept, for want of room",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynmon.api.schemas import Attachment, Cube, MetricReading, Metrics
+from dynmon.api.schemas import Attachment, Cube, MetricReading, Metrics, RefusedVerdicts, Verdicts
 from dynmon.api.tree import Access, Container, Entry, Leaf, ListOf, ResourceNotFound, Trail, Visit, trails
 from dynmon.cubes import DynmonCube, MetricNotFound
 from dynmon.metrics import Reading
@@ -37,6 +37,7 @@ def summary(cube: DynmonCube) -> dict[str, Any]:
         "type": cube.type.value,
         "loglevel": cube.loglevel.value,
         "parent": cube.parent,
+        "passive": cube.passive,
     }
 
 
@@ -70,6 +71,17 @@ def rendered(reading: Reading) -> dict[str, Any]:
     return {"name": reading.name, **value, "timestamp": reading.timestamp, **present}
 
 
+def _verdicts(visit: Visit) -> dict[str, Any]:
+    cube = visit.cube
+    return {
+        direction.value: {
+            "anomalies": cube.anomalies(direction),
+            "withheld-drops": cube.withheld_drops(direction),
+        }
+        for direction in Direction
+    }
+
+
 def _whole(visit: Visit) -> dict[str, Any]:
     return {
         **summary(visit.cube),
@@ -77,6 +89,7 @@ def _whole(visit: Visit) -> dict[str, Any]:
         "selectors": visit.cube.attachments.selectors,
         "dataplane-config": dataplane_config(visit.cube),
         "metrics": _metrics(visit),
+        "verdicts": _verdicts(visit),
     }
 
 
@@ -262,6 +275,30 @@ def _metric_list(direction: Direction) -> ListOf:
     )
 
 
+def _verdicts_of(direction: Direction) -> Container:
+    return Container(
+        name=direction.value,
+        description=f"Of {direction} packets, which passed",
+        members=(
+            Leaf(
+                name="anomalies",
+                description="Packets for which it was neither RX_OK nor RX_DROP",
+                example="0",
+                simpletype="integer",
+                schema=int,
+            ),
+            Leaf(
+                name="withheld-drops",
+                description="Packets for which a passive cube's code said RX_DROP",
+                example="0",
+                simpletype="integer",
+                schema=int,
+            ),
+        ),
+        schema=RefusedVerdicts,
+    )
+
+
 # The order is that of `_links`; GET has its own, in summary().
 CUBE = Entry(
     name=SERVICE,
@@ -343,6 +380,23 @@ CUBE = Entry(
             name="open-metrics",
             description="The metrics as OpenMetrics text",
             media_type="text/plain",
+        ),
+        Leaf(
+            name="passive",
+            description="Whether the code can neither drop nor change packets, as the kernel proves",
+            example="true",
+            access=Access.INIT_ONLY,
+            simpletype="boolean",
+            values=("true", "false"),
+            read=lambda visit: visit.cube.passive,
+            schema=bool,
+        ),
+        Container(
+            name="verdicts",
+            description="What the code answered and was not done, since it was injected",
+            members=tuple(_verdicts_of(direction) for direction in Direction),
+            read=_verdicts,
+            schema=Verdicts,
         ),
     ),
     read=_whole,

@@ -73,13 +73,14 @@ class VerifierError(InjectionError):
     """
 
     stage = "verify"
+    attempt: ClassVar[str] = "the kernel refused"
 
     def __init__(
         self, program: str, finding: Diagnostic, reason: str, registers: Sequence[str], log: Sequence[str]
     ) -> None:
         place = f" at line {finding.line}" if finding.line else ""
         super().__init__(
-            f"the kernel refused the {finding.file} code{place}: {finding.message}",
+            f"{self.attempt} the {finding.file} code{place}: {finding.message}",
             file=finding.file,
             message=finding.message,
             hint=finding.hint,
@@ -98,6 +99,17 @@ class VerifierError(InjectionError):
             "registers": self.registers,
             "log": self.log,
         }
+
+
+class NotPassive(VerifierError):
+    """The code is for a passive cube, and nobody can show that it only looks at packets.
+
+    The kernel refused to load it as a program that cannot write packets, or it calls what no passive cube may. It
+    carries what a refusal of the verifier does.
+    """
+
+    stage = "check"
+    attempt = "a passive cube cannot run"
 
 
 class BatchTooSmall(DynmonError):

@@ -127,6 +127,7 @@ def _wish(head: dict[str, Any], fds: list[int]) -> Wish:
     return Wish(
         program=head["program"],
         program_type=head["program_type"],
+        proof=head["proof"],
         constants={**head["numbers"], **{name: bytes.fromhex(text) for name, text in head["bytes"].items()}},
         sizes=head["sizes"],
         wanted=None if head["wanted"] is None else frozenset(head["wanted"]),

@@ -79,6 +79,7 @@ class DynmonCube:
         self.cube_id = cube_id
         self.type: CubeType = config.type
         self.loglevel: LogLevel = config.loglevel
+        self.passive = bool(config.passive)
         self._foundry = foundry
         self._pins = PinFolder(pins, name) if pins else None
         # Always taken in this order, the lock of the reads behind the first.
@@ -250,6 +251,12 @@ class DynmonCube:
             path = self._dataplane.paths.get(direction)
             return path.anomalies() if path else 0
 
+    def withheld_drops(self, direction: Direction) -> int:
+        """Packets that the code of a passive cube wanted to drop, since it was injected; they passed."""
+        with self._state:
+            path = self._dataplane.paths.get(direction)
+            return path.withheld_drops() if path else 0
+
     def dropped_entries(self, direction: Direction) -> int:
         """Entries that were drained and not kept, because there was no room for keys that were not known."""
         return self._reads.dropped(direction)
@@ -275,7 +282,7 @@ class DynmonCube:
         self._foundry.public_maps.close()
 
     def _placement(self, direction: Direction, level: LogLevel | None = None) -> Placement:
-        return Placement(self.cube_id, direction, self.type.hook(direction), level or self.loglevel)
+        return Placement(self.cube_id, direction, self.type.hook(direction), level or self.loglevel, self.passive)
 
     @property
     def _is_swapping(self) -> bool:

@@ -31,6 +31,20 @@ class CubeExists(ConflictError):
         return {"cube": self.name}
 
 
+class AllPassive(ConflictError):
+    """A cube was to be not passive, and the daemon takes no other."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"cube {name!r} cannot be other than passive: the daemon runs with --passive, so that no code may drop or "
+            "change packets; leave passive out, or run the daemon without"
+        )
+        self.name = name
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name}
+
+
 class AlreadyAttached(ConflictError):
     """A cube is at an interface once; `selector` has brought it there, "" for none."""
 

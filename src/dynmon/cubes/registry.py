@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf import GracePeriod
 from dynmon.cubes.dynmon import DynmonCube
-from dynmon.cubes.errors import CubeExists, CubeNotFound
+from dynmon.cubes.errors import AllPassive, CubeExists, CubeNotFound
 from dynmon.cubes.following import Following
 from dynmon.cubes.placing import Placing
 from dynmon.cubes.simplebridge import SimpleBridge
@@ -31,13 +31,23 @@ class CubeRegistry:
     """Owns the cubes of all services; every method may be called from any thread."""
 
     def __init__(
-        self, foundry: Foundry, log: ProgramLog, pins: Path | None = None, read_limits: ReadLimits = DEFAULT_READ_LIMITS
+        self,
+        foundry: Foundry,
+        log: ProgramLog,
+        pins: Path | None = None,
+        read_limits: ReadLimits = DEFAULT_READ_LIMITS,
+        *,
+        passive: bool = False,
     ) -> None:
-        """`log` is where cubes say their names; `pins` is the folder on a BPF filesystem for what cubes pin, if any."""
+        """`log` is where cubes say their names; `pins` is the folder on a BPF filesystem for what cubes pin, if any.
+
+        With `passive`, all dynmon cubes are.
+        """
         self._foundry = foundry
         self._log = log
         self._pins = pins
         self._read_limits = read_limits
+        self._passive = passive
         self._grace = GracePeriod()
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
@@ -54,8 +64,10 @@ class CubeRegistry:
         Raises:
             InvalidCubeName: It cannot be called so.
             CubeExists: One is called so already.
+            AllPassive: It is not to be passive, and all are.
             InjectionError: Its code cannot run.
         """
+        config = config.model_copy(update={"passive": self.passivity(name, config.passive)})
         with self._reserving(name):
             cube_id = next(self._ids)
             self._log.register(cube_id, name)
@@ -67,6 +79,16 @@ class CubeRegistry:
                 raise
             self._keep(cube)
             return cube
+
+    def passivity(self, name: str, asked: bool | None) -> bool:
+        """Whether a new dynmon cube called `name` is passive; `asked` is what was said about it.
+
+        Raises:
+            AllPassive: It was to be not, and all are.
+        """
+        if self._passive and asked is False:
+            raise AllPassive(name)
+        return self._passive or bool(asked)
 
     def create_bridge(self, name: str, config: BridgeConfig) -> SimpleBridge:
         """Make a simplebridge cube with its ports.

@@ -15,7 +15,7 @@ Talks to the daemon. The command may stand anywhere in the path; "?" at the end
 says what can stand there.
 
 Cubes:
-  polycubectl dynmon add NAME [type=TC|XDP_SKB|XDP_DRV] [loglevel=LEVEL]
+  polycubectl dynmon add NAME [type=TC|XDP_SKB|XDP_DRV] [loglevel=LEVEL] [passive=true]
   polycubectl dynmon add NAME < cube.json
   polycubectl dynmon show                      polycubectl NAME show
   polycubectl dynmon del NAME                  polycubectl NAME set loglevel=DEBUG
