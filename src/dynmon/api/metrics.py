@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dynmon import __version__
 from dynmon.api.paths import ROUTED
 from dynmon.api.problems import METHODS
-from dynmon.cubes import CubeRegistry
+from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.errors import InjectionError
 from dynmon.models import Direction
 
@@ -73,33 +73,34 @@ class _Cubes(Collector):
     def collect(self) -> Iterator[Metric]:
         cubes = self.registry.cubes()
         yield GaugeMetricFamily("dynmon_cubes", "Cubes there are", value=len(cubes))
-        anomalies = CounterMetricFamily(
+        yield _of_each_path(
+            cubes,
             "dynmon_anomalies",
             "Packets whose verdict was neither pass nor drop since the code was injected; they passed",
-            labels=["cube", "direction"],
+            DynmonCube.anomalies,
         )
-        for cube in cubes:
-            for direction in Direction:
-                anomalies.add_metric([cube.name, direction.value], cube.anomalies(direction))
-        yield anomalies
-        withheld = CounterMetricFamily(
+        yield _of_each_path(
+            cubes,
             "dynmon_withheld_drops",
             "Packets that the code of a passive cube wanted to drop since it was injected; they passed",
-            labels=["cube", "direction"],
+            DynmonCube.withheld_drops,
         )
-        for cube in cubes:
-            for direction in Direction:
-                withheld.add_metric([cube.name, direction.value], cube.withheld_drops(direction))
-        yield withheld
-        dropped = CounterMetricFamily(
+        yield _of_each_path(
+            cubes,
             "dynmon_dropped_entries",
             "Entries that reads took out of maps and that were not kept, for want of room",
-            labels=["cube", "direction"],
+            DynmonCube.dropped_entries,
         )
-        for cube in cubes:
-            for direction in Direction:
-                dropped.add_metric([cube.name, direction.value], cube.dropped_entries(direction))
-        yield dropped
+
+
+def _of_each_path(
+    cubes: Sequence[DynmonCube], name: str, sentence: str, count: Callable[[DynmonCube, Direction], int]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, sentence, labels=["cube", "direction"])
+    for cube in cubes:
+        for direction in Direction:
+            family.add_metric([cube.name, direction.value], count(cube, direction))
+    return family
 
 
 class TelemetryMiddleware:
