@@ -158,6 +158,21 @@ def test_a_foreign_program_is_not_touched(client: DynmonClient, veth: Veth, fore
     assert before == attached(veth.host)
 
 
+def test_a_foreign_program_survives_the_daemon(veth: Veth, state_root: Path, foreign: int) -> None:
+    """One that is killed, with a cube that was refused there and one at tc behind it."""
+    before = attached(veth.host)
+    daemon = start_daemon(state_root / "killed_behind_foreign")
+    with DynmonClient(daemon.url) as client:
+        put_on(client, "behind", veth.host, "TC")
+        with pytest.raises(ApiError, match="already has an XDP program"):
+            put_on(client, "refused", veth.host, "XDP_SKB")
+
+        daemon.end(signal.SIGKILL)
+
+    wait_until(lambda: before == attached(veth.host), "the interface to be as before")
+    assert {foreign} == program_ids(veth.host)
+
+
 @TYPES
 def test_a_chain_in_another_namespace(client: DynmonClient, kind: str) -> None:
     """The daemon looks in from its own, at every change."""
