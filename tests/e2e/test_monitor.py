@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
+import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dynmon import Monitor
+from dynmon.bpf import xdp_program_id
 from dynmon.compiler.diagnostics import CompileError
 from dynmon.cubes import MetricNotFound
 from dynmon.errors import DynmonError
@@ -296,6 +300,48 @@ def test_xdp(veth, hook):
 
         assert {"PKTS": [4]} == monitor.metrics()
     assert [] == attached(veth.host)["xdp"]
+
+
+OF_ANOTHER_PROCESS = """
+import sys
+from dynmon import Monitor
+from dynmon.bpf import InterfaceBusy
+try:
+    with Monitor(sys.argv[1], sys.argv[2], hook="XDP_SKB"):
+        pass
+except InterfaceBusy as error:
+    print(error.program_id, error.hint)
+"""
+
+
+def test_monitors_of_one_process_share_the_place_for_xdp(veth):
+    """The one that drops is the end for the one behind it; when it has gone, it is not."""
+    with Monitor(veth.host, COUNTER, hook="XDP_SKB") as first:
+        with (
+            Monitor(veth.host, COUNTER.replace("RX_OK", "RX_DROP"), hook="XDP_SKB") as second,
+            Monitor(veth.host, COUNTER, hook="XDP_SKB") as third,
+        ):
+            veth.send_in(FRAME, count=4)
+            assert [4, 4, 0] == [each.metrics()["PKTS"][0] for each in (first, second, third)]
+            second.close()
+            veth.send_in(FRAME, count=3)
+            assert [7, 3] == [each.metrics()["PKTS"][0] for each in (first, third)]
+        veth.send_in(FRAME, count=2)
+        assert {"PKTS": [9]} == first.metrics()
+    assert [] == attached(veth.host)["xdp"]
+
+
+@pytest.mark.parametrize("monitors", [1, 2])
+def test_the_xdp_programs_of_another_process_are_in_the_way(veth, monitors):
+    """Its error says so, and nothing changes for those that are there."""
+    with ExitStack() as here:
+        running = [here.enter_context(Monitor(veth.host, COUNTER, hook="XDP_SKB")) for _ in range(monitors)]
+        answer = run(sys.executable, "-c", OF_ANOTHER_PROCESS, veth.host, COUNTER)
+        veth.send_in(FRAME, count=4)
+
+        number = xdp_program_id(socket.if_nametoindex(veth.host))
+        assert answer.startswith(f"{number} make the cube of type TC, or take the other program off")
+        assert [{"PKTS": [4]}] * monitors == [monitor.metrics() for monitor in running]
 
 
 def test_inject_replaces_the_code_under_traffic(veth, no_leaks):

@@ -228,6 +228,8 @@ class Dataplane:
         for attachment in self._attachments:
             for link in attachment.links.values():
                 link.abandon()
+        # Chains know us, too: without the circle the foundry's sockets are closed with whoever let us go.
+        self._attachments.clear()
         for path in self._paths.values():
             path.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import socket
 import subprocess
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from dynmon.api.hooks import hooks_of
-from dynmon.bpf import Loader, LoadRequest, Program, ProgramType, _syscall, attach_tcx, attach_xdp
+from dynmon.bpf import Loader, LoadRequest, Program, ProgramType, _syscall, attach_tcx, attach_xdp, xdp_program_id
 from dynmon.cubes import CubeRegistry
+from dynmon.dataplane.dispatcher import Dispatcher
+from dynmon.errors import KernelError
 from dynmon.models import AttachRequest, CubeConfig, Direction
 from tests.kernel.bpf.conftest import Counter, request_for
 from tests.kernel.bpf.objects import COUNTER, TC_COUNTER
@@ -318,6 +321,63 @@ def test_our_cube_at_xdp(here: Here, kind: str, mode: str) -> None:
     assert [("at-xdp", mode), ("at-tc", "link")] == [(entry["cube"], entry["kind"]) for entry in here.map()]
     assert [True, True] == here.reached()
     here.check({"at-xdp": 7, "at-tc": 7})
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("XDP_SKB", "generic"), ("XDP_DRV", "native")])
+@pytest.mark.parametrize(
+    ("verdict", "reached"), [("RX_OK", True), ("RX_DROP", False), ("(count && *count & 1) ? RX_DROP : RX_OK", None)]
+)
+def test_several_cubes_at_xdp(here: Here, kind: str, mode: str, verdict: str, reached: bool | None) -> None:
+    """Each is shown behind the dispatcher that the interface has; what one lets pass, the next ones get."""
+    config = {"type": kind}
+    here.cube("second", verdict, config=config)
+    here.cube("third", config=config)
+    here.cube("first", config=config, position="first")
+    here.cube("at-tc")
+
+    entries = here.map()
+
+    assert ["first", "second", "third", "at-tc"] == [entry["cube"] for entry in entries]
+    assert [mode, mode, mode, "link"] == [entry["kind"] for entry in entries]
+    dispatcher = xdp_program_id(here.index)
+    assert [dispatcher] * 3 == [entry["dispatcher-id"] for entry in entries[:3]]
+    assert "dispatcher-id" not in entries[3]
+    assert 4 == len({dispatcher, *(entry["program-id"] for entry in entries[:3])})
+    assert [True, True, reached, reached] == here.reached()
+    if reached is None:
+        assert ["only packets that cube 'second' let go on"] * 2 == [entry["note"] for entry in entries[2:]]
+    else:
+        here.check({"first": 7, "second": 7, "third": 7 * reached, "at-tc": 7 * reached})
+
+
+def test_a_cube_that_swaps_in_a_chain_is_found_by_either_copy(here: Here) -> None:
+    here.cube("swaps", config={"type": "XDP_SKB"}, metric={"extraction-options": {"swap-on-read": True}})
+    here.cube("other", config={"type": "XDP_SKB"})
+    seen = []
+    for _ in range(3):
+        swaps, other = here.map()
+        assert ("swaps", "other") == (swaps["cube"], other["cube"])
+        seen.append(swaps["program-id"])
+        here.registry.get("swaps").read_metric(Direction.INGRESS, "packets", drain=True)
+
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_a_gap_in_a_chain_is_not_shown(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel had no memory for another dispatcher, the slot of who has left is empty."""
+    for name in ("first", "gone", "last"):
+        here.cube(name, config={"type": "XDP_SKB"})
+
+    def refuse(*_: object) -> None:
+        raise KernelError("make a map", OSError(errno.ENOMEM, "no memory"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dispatcher, "of", refuse)
+        here.registry.delete("gone")
+    del here.counts["gone"]
+
+    assert ["first", "last"] == [entry["cube"] for entry in here.map()]
+    here.check({"first": 7, "last": 7})
 
 
 @pytest.mark.parametrize("without", ["", "tcx"])
