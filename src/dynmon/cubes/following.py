@@ -182,14 +182,16 @@ class Following:
             self.settle()
 
     def _run(self, watch: LinkWatch) -> None:
-        try:
-            while (changes := watch.wait()) is not None:
-                try:
+        is_wanted = True
+        while is_wanted:
+            try:
+                if changes := watch.wait():
                     self._follow(changes, watch.links)
-                except Exception:  # the next change must be heard all the same
-                    _log.exception("cannot follow what happened to the interfaces")
-        finally:
-            watch.close()
+                else:
+                    is_wanted = False
+            except Exception:  # the next change must be heard all the same
+                _log.exception("cannot follow what happened to the interfaces")
+        watch.close()
 
     def _follow(self, changes: Changes, links: Mapping[int, NetLink]) -> None:
         for index, link in changes.gone.items():
