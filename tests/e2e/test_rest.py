@@ -84,6 +84,8 @@ def test_the_whole_cube(dm: httpx.Client) -> None:
         "type",
         "loglevel",
         "parent",
+        "attachments",
+        "selectors",
         "dataplane-config",
         "metrics",
         "_links",
