@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dynmon.cubes import AlreadyAttached, NotAttached
-from dynmon.cubes.errors import BroughtBySelector, NoPlaceInChain
+from dynmon.cubes.errors import BroughtBySelector, NoPlaceInChain, NothingToAwait
 from dynmon.models import BridgeConfig, CubeType, LogLevel
 from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import InterfaceNotFound, InvalidPort, LinkWatch
@@ -75,6 +75,23 @@ def test_an_awaited_interface_is_attached_to_when_it_returns(monitors, kind):
         send("w0", 3)
         monitors.expect(m=[total, 0])
     assert "w0" == monitors.registry.get("m").parent
+
+
+def test_a_port_of_a_master_is_awaited_until_it_is_one_again(monitors):
+    make("w0")
+    ip("link add wbr up type bridge", "link set w0 master wbr")
+    monitors.make("m")
+    monitors.attach("m", "wbr:w0", on_return="attach")
+    ip("link del w0")
+    eventually(lambda: monitors.states("m"), [("wbr:w0", "awaited")])
+    make("w0")
+    monitors.on("w0", "witness")
+    assert [("wbr:w0", "awaited")] == monitors.states("m")
+    ip("link set w0 master wbr")
+    eventually(lambda: monitors.states("m"), [("wbr:w0", "attached")])
+    send("w0", 2)
+
+    monitors.expect(m=[2, 0], witness=[2, 0])
 
 
 def test_it_is_awaited_by_its_last_name_and_no_more_when_detached(monitors):
@@ -220,6 +237,8 @@ def test_selectors_that_cannot_be(monitors):
         monitors.attach("m", "netns/x/w*")
     with pytest.raises(InterfaceNotFound):
         monitors.attach("m", "w9")
+    with pytest.raises(NothingToAwait):
+        monitors.attach("m", "netns/x/w0", on_return="attach")
 
     assert ([], []) == (monitors.states("m"), monitors.registry.get("m").attachments.selectors)
 
