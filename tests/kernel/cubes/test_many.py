@@ -16,6 +16,7 @@ from tests.kernel.cubes.interfaces import attached, ip, make, send
 from tests.support import eventually, open_descriptors
 
 INTERFACES = 500
+CHURN = 78  # the group of those that come and go
 AT_ONCE = 63  # the kernel's BPF_MPROG_MAX less one
 
 pytestmark = pytest.mark.usefixtures("wires")
@@ -79,10 +80,10 @@ def test_a_thousand_interfaces_that_come_and_go_leave_nothing(monitors):
     def churn(rounds: int) -> None:
         names = [f"wc{number}" for number in range(25)]
         for turn in range(rounds):
-            ip(*(f"link add {name} type veth peer name {name}-far" for name in names))
-            if turn % 2:
+            ip(*(f"link add {name} group {CHURN} type veth peer name {name}-far" for name in names))
+            if turn % 4 == 0:
                 eventually(lambda: len(attached(monitors, "m")), 2 + 2 * len(names))
-            ip(*(f"link del {name}" for name in names))
+            ip(f"link del group {CHURN}")
         eventually(lambda: attached(monitors, "m"), both)
         gc.collect()
 
