@@ -24,7 +24,7 @@ from dynmon.monitor import AmbiguousMetric, NotRunning
 from dynmon.netdev import InterfaceNotFound
 from tests.hooks import attached, tcx_programs
 from tests.packets import IPV4_A, IPV4_B, UDP, ethernet, ipv4, udp
-from tests.support import needs, open_descriptors, run, wait_until
+from tests.support import needs, open_descriptors, run, veth_pair, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
@@ -491,3 +491,15 @@ def test_the_interface_goes_away(veth):
 
         assert np.array_equal([2], monitor.read("PKTS")["value"])
     assert not [entry for entry in open_descriptors() - before if "bpf" in entry]
+
+
+def test_a_monitor_of_all_interfaces_of_a_pattern(no_leaks):
+    """Also of one that comes while it runs; what it counts is the sum."""
+    with veth_pair(host="probed1") as one, Monitor("probed*", COUNTER, metrics={"packets": "PKTS"}) as monitor:
+        one.send_in(FRAME, count=2)
+        with veth_pair(host="probed2") as other:
+            wait_until(lambda: len(monitor.cube.attachments.status()) == 2, "the other one to be attached")
+            other.send_in(FRAME, count=3)
+            wait_until(lambda: monitor.metrics() == {"packets": [5]}, "all packets to be counted")
+        wait_until(lambda: len(monitor.cube.attachments.status()) == 1, "the other one to be left")
+        assert {"packets": [5]} == monitor.metrics()

@@ -85,6 +85,8 @@ def test_the_whole_cube(dm: httpx.Client) -> None:
         "loglevel",
         "parent",
         "passive",
+        "attachments",
+        "selectors",
         "dataplane-config",
         "metrics",
         "verdicts",

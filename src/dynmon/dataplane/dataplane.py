@@ -284,10 +284,10 @@ class Dataplane:
 
 
 def _close_links(attachment: Attachment) -> None:
-    links = list(attachment.links.values())
-    attachment.links.clear()
-    for link in links:
-        link.close()
+    with ExitStack() as all_of_them:  # whatever becomes of the others
+        for link in attachment.links.values():
+            all_of_them.callback(link.close)
+        attachment.links.clear()
 
 
 def _runs(link: Link, program: Program) -> bool:

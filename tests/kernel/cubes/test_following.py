@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from dynmon.cubes import AlreadyAttached, NotAttached
-from dynmon.cubes.errors import BroughtBySelector, NoPlaceInChain
-from dynmon.models import CubeType, LogLevel
+from dynmon.cubes.errors import BroughtBySelector, NoPlaceInChain, NothingToAwait
+from dynmon.models import BridgeConfig, CubeType, LogLevel
+from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import InterfaceNotFound, InvalidPort, LinkWatch
+from tests.hooks import tcx_links
 from tests.kernel.cubes.interfaces import attached, ip, make, send
 from tests.support import eventually, run, wait_until
 
@@ -72,6 +75,23 @@ def test_an_awaited_interface_is_attached_to_when_it_returns(monitors, kind):
         send("w0", 3)
         monitors.expect(m=[total, 0])
     assert "w0" == monitors.registry.get("m").parent
+
+
+def test_a_port_of_a_master_is_awaited_until_it_is_one_again(monitors):
+    make("w0")
+    ip("link add wbr up type bridge", "link set w0 master wbr")
+    monitors.make("m")
+    monitors.attach("m", "wbr:w0", on_return="attach")
+    ip("link del w0")
+    eventually(lambda: monitors.states("m"), [("wbr:w0", "awaited")])
+    make("w0")
+    monitors.on("w0", "witness")
+    assert [("wbr:w0", "awaited")] == monitors.states("m")
+    ip("link set w0 master wbr")
+    eventually(lambda: monitors.states("m"), [("wbr:w0", "attached")])
+    send("w0", 2)
+
+    monitors.expect(m=[2, 0], witness=[2, 0])
 
 
 def test_it_is_awaited_by_its_last_name_and_no_more_when_detached(monitors):
@@ -217,6 +237,8 @@ def test_selectors_that_cannot_be(monitors):
         monitors.attach("m", "netns/x/w*")
     with pytest.raises(InterfaceNotFound):
         monitors.attach("m", "w9")
+    with pytest.raises(NothingToAwait):
+        monitors.attach("m", "netns/x/w0", on_return="attach")
 
     assert ([], []) == (monitors.states("m"), monitors.registry.get("m").attachments.selectors)
 
@@ -276,3 +298,60 @@ def test_more_events_than_there_is_room_for(monitors, monkeypatch):
 
     monitors.expect(m=[10, 10])
     assert overflows
+
+
+def test_a_program_that_somebody_took_off_is_shown_so(monitors):
+    """New code runs there again."""
+    make("w0")
+    monitors.make("m", directions=["ingress"])
+    monitors.attach("m", "w0")
+    run("bpftool", "link", "detach", "id", str(tcx_links("w0", "ingress")[0]))
+    (status,) = monitors.registry.get("m").attachments.status()
+    assert ("w0", "detached") == (status.port, status.state)
+    assert "somebody has taken its program off" in status.reason
+    monitors.registry.get("m").inject(monitors.registry.get("m").dataplane_config)
+    send("w0", 2)
+
+    monitors.expect(m=[2, 0])
+    assert [("w0", "attached")] == monitors.states("m")
+
+
+def test_changes_from_all_sides_at_once_come_to_an_end(monitors):
+    """Plugs, names, selectors, injections and reads, in threads of their own; every order of locks is the same."""
+    make("w0", "w1", "w2")
+    registry = monitors.registry
+    bridge = registry.create_bridge("br1", BridgeConfig(ports=(PortConfig(name="p", peer="w0"),)))
+    cube = monitors.make("m", swaps=True)
+    monitors.make("other")
+    monitors.attach("m", "br1:p")
+    monitors.attach("other", "br1:p")
+
+    def replug() -> None:
+        bridge.set_peer("p", "")
+        bridge.set_peer("p", "w0")
+
+    def name() -> None:
+        monitors.attach("m", "w1")
+        monitors.detach("m", "w1")
+
+    def select() -> None:
+        monitors.attach("other", "w[12]")
+        monitors.detach("other", "w[12]")
+
+    def come_and_go() -> None:
+        ip("link add w9 type veth peer name w9-far", "link del w9")
+
+    def read() -> None:
+        cube.read_all(drain=True)
+        cube.attachments.status()
+
+    actions = [replug, name, select, come_and_go, read, lambda: cube.inject(cube.dataplane_config)]
+    with ThreadPoolExecutor(len(actions)) as pool:
+        done = [pool.submit(lambda action=action: [action() for _ in range(15)]) for action in actions]
+        for each in done:
+            each.result(timeout=60)
+    cube.inject(cube.dataplane_config)
+    send("w0", 3)
+
+    monitors.expect(m=[3, 0])
+    assert ([("br1:p", "attached")], [("br1:p", "attached")]) == (monitors.states("m"), monitors.states("other"))

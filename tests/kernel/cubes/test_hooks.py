@@ -23,20 +23,9 @@ from dynmon.models import AttachRequest, CubeConfig, Direction
 from tests.kernel.bpf.conftest import Counter, request_for
 from tests.kernel.bpf.objects import COUNTER, TC_COUNTER
 from tests.kernel.cubes.conftest import FRAME, document
+from tests.kernel.cubes.monitors import CODE, METRIC
 from tests.support import Veth, eventually, needs, run
 
-CUBE = """
-BPF_ARRAY(PACKETS, u64, 1);
-static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
-{
-	unsigned int key = 0;
-	u64 *count = PACKETS.lookup(&key);
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	return %s;
-}
-"""
-METRIC = {"name": "packets", "map-name": "PACKETS"}
 BY_SIZE = "((struct __sk_buff *)ctx)->len > 1000 ? TC_ACT_OK : TC_ACT_UNSPEC"
 DIRECTIONS = pytest.mark.parametrize("direction", [str(each) for each in Direction])
 TCX = {"ingress": _syscall.TCX_INGRESS, "egress": _syscall.TCX_EGRESS}
@@ -55,7 +44,7 @@ class Here:
 
     def cube(self, name: str, verdict: str = "RX_OK", direction: str = "ingress", **place: Any) -> None:
         """A cube of ours, at the end of the chain or where `place` says."""
-        path = {"name": name, "code": CUBE % verdict, "metric-configs": [METRIC | place.pop("metric", {})]}
+        path = {"name": name, "code": CODE % verdict, "metric-configs": [METRIC | place.pop("metric", {})]}
         created = self.registry.create(
             name, CubeConfig(dataplane_config=document({direction: path}), **place.pop("config", {}))
         )
@@ -100,7 +89,7 @@ def loader() -> Iterator[Loader]:
 def _everything_has_started(registry: CubeRegistry) -> None:
     """The first cube starts the compiler, and the first switch makes what waits for packets under way: both stay."""
     metric = METRIC | {"extraction-options": {"swap-on-read": True}}
-    path = {"name": "first", "code": CUBE % "RX_OK", "metric-configs": [metric]}
+    path = {"name": "first", "code": CODE % "RX_OK", "metric-configs": [metric]}
     cube = registry.create("first", CubeConfig(dataplane_config=document({"ingress": path})))
     cube.read_metric(Direction.INGRESS, "packets", drain=True)
     registry.delete("first")
@@ -444,7 +433,7 @@ workshop.leave()
 def test_without_cap_sys_admin_others_are_numbers(here: Here, repository: Path) -> None:
     """What is ours is known all the same, and the answer says what is missing."""
     program = here.foreign("foreign", returning("TC_ACT_OK"))
-    path = {"ingress-path": {"name": "ours", "code": CUBE % "RX_OK"}}
+    path = {"ingress-path": {"name": "ours", "code": CODE % "RX_OK"}}
     with attach_tcx(program, here.index, Direction.INGRESS, interface_name=here.veth.host):
         command = ["setpriv", "--bounding-set", "-sys_admin", sys.executable, "-c", UNPRIVILEGED]
         answer = json.loads(

@@ -16,7 +16,7 @@ from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import PortNotFound
 from tests.hooks import attached
 from tests.kernel.cubes.monitors import Monitors
-from tests.support import run, wait_until
+from tests.support import eventually, run, wait_until
 from tests.switching import EVERYBODY, Host, hosts
 
 
@@ -246,7 +246,7 @@ def test_places_on_ports_that_cannot_be(monitors, br1):
 
 
 def test_a_port_and_its_new_peer_with_one_monitor_on_both(monitors, registry, br1):
-    """It counts each packet once; the port says why it does not run there."""
+    """It counts each packet once; the port says why it does not run there, until it does."""
     first, _, third = br1
     bridge = registry.bridge("br1")
     bridge.set_peer("p2", "")
@@ -259,6 +259,13 @@ def test_a_port_and_its_new_peer_with_one_monitor_on_both(monitors, registry, br
     status = registry.get("m").attachments.status()
     assert [("br1:p2", "refused"), (third.interface, "attached")] == [(each.port, each.state) for each in status]
     assert f"already attached to '{third.interface}'" in status[0].reason
+
+    monitors.on("br1:p2", "other")
+    monitors.detach("m", third.interface)
+    run("ip", "link", "set", third.interface, "mtu", "1400")
+    eventually(lambda: monitors.states("m"), [("br1:p2", "attached")])
+    shout(first, 2)
+    monitors.expect(m=[0, 5], other=[0, 2])
 
 
 def test_one_monitor_on_several_ports(monitors, registry, br1):
