@@ -211,3 +211,49 @@ def test_reads_are_exact_while_everything_else_changes(
                 is_over.set()
     finally:
         registry.delete("guest")
+
+
+@pytest.mark.parametrize("hook", ["ingress-tcx", "ingress-clsact", "ingress-xdp_skb"])
+@KINDS
+def test_reads_are_exact_while_the_code_is_replaced_and_keeps_its_maps(
+    place: Place, wire_to: WireTo, kind: str, hook: str
+) -> None:
+    """Windows, moments and windows since tokens of a map that goes from one program to the next under traffic."""
+    at = HOOKS[hook]
+    direction = at.direction
+    wire = wire_to(at)
+    metrics = [metric("windows", "swap+empty"), metric("moments", "swap")]
+    path = {"code": CODES[kind], "metric-configs": metrics}
+    cube = place(at, {direction.path_name: path})
+    nexts = itertools.cycle(
+        DataplaneConfig.model_validate(
+            {direction.path_name: {**path, "code": f"{path['code']}\n/* {each} */", "keep-maps": True}}, by_alias=True
+        )
+        for each in range(2)
+    )
+    injections: list[dict[str, Any]] = []
+    tokens = [cube.read_metric(direction, "windows", drain=True, since="").since]
+
+    def since_last() -> int:
+        reading = cube.read_metric(direction, "windows", drain=True, since=tokens[0])
+        tokens[0] = reading.since
+        return total(reading.value)
+
+    def replaced() -> int:
+        injections.append(cube.inject(next(nexts)))
+        return 0
+
+    readers = {
+        "windows": reads(cube, direction, "windows"),
+        "moments": reads(cube, direction, "moments"),
+        "since": since_last,
+        "injections": replaced,
+    }
+    sent = 0
+    for _ in range(REPEAT):
+        packets, found = flood_and_read([wire], readers)
+        sent += packets
+        assert packets == sum(found["windows"]) == sum(found["since"])
+        assert grows([sent - packets, *found["moments"]])
+        assert sent == found["moments"][-1]
+    assert all("COUNTS" in str(each) for each in injections)
