@@ -333,7 +333,7 @@ class Walk:
         reader = self._any(lambda each: not each.kind.is_popped)
         plane = self.cube._dataplane
         way = Direction(self.random.choice(WAYS))
-        path, link = plane.paths[way], plane.link(way)
+        path, link = plane.paths[way], next((at.links.get(way) for at in plane.attachments), None)
         victims = [
             each.fd for name, each in path.maps.items() if name in path.swapping and name not in ("QUEUE", "STACK")
         ]
