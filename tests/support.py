@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from dynmon.bpf.features import kernel_features
+
 REQUIRED = frozenset(filter(None, os.environ.get("DYNMON_TESTS_REQUIRE", "").split(",")))
 CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
@@ -34,8 +36,7 @@ def _has_clang() -> bool:
 
 
 def _has_tcx() -> bool:
-    release = os.uname().release.split(".")
-    return _has_root() and (int(release[0]), int(release[1])) >= (6, 6)
+    return _has_root() and kernel_features().has_tcx
 
 
 CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
@@ -43,7 +44,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "clang": (_has_clang, "needs clang on PATH, or the one that DYNMON_CLANG names"),
     "bpftool": (lambda: shutil.which("bpftool") is not None, "needs bpftool on PATH"),
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
-    "tcx": (_has_tcx, "needs Linux 6.6 or later"),
+    "tcx": (_has_tcx, "needs tcx: Linux 6.6 or later"),
 }
 
 

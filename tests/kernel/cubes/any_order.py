@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dynmon.bpf import BpfLink
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.cubes.errors import TokenForgotten
 from dynmon.errors import KernelError
@@ -337,8 +336,8 @@ class Walk:
         victims = [
             each.fd for name, each in path.maps.items() if name in path.swapping and name not in ("QUEUE", "STACK")
         ]
-        links = [at.links[way] for at in plane.attachments]
-        victims += [link.fd for link in links if isinstance(link, BpfLink)]
+        if path.idle and self.is_attached:
+            victims.append(path.idle.program.fd)
         if not victims:
             return
         self.log.append(f"read {reader.name} while {way} is refused")

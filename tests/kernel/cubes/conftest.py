@@ -22,7 +22,7 @@ FRAME = packets.ethernet(packets.raw(b"x" * 46, 0x88B5))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/kernel/cubes" in str(item.path):
-            item.add_marker(needs("kernel", "clang", "tcx"))
+            item.add_marker(needs("kernel", "clang"))
 
 
 @dataclass(frozen=True)

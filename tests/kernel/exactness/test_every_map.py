@@ -60,7 +60,7 @@ def test_the_windows_add_up_to_the_packets(place: Place, wire_to: WireTo, kind: 
     assert kind in POPPED or 0 == read("refused")
 
 
-@pytest.mark.parametrize("hook", ["ingress-tcx", "ingress-xdp_drv", "egress-tcx"])
+@pytest.mark.parametrize("hook", ["ingress-tc", "ingress-xdp_drv", "egress-tc"])
 @pytest.mark.parametrize("kind", SLOW_CODES)
 def test_who_has_begun_to_count_is_waited_for(place: Place, wire_to: WireTo, kind: str, hook: str) -> None:
     """The entry that a program has looked up does not go before it has counted there."""
