@@ -22,7 +22,7 @@ from tests.support import Veth, needs, veth_pair
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/kernel/cubes" in str(item.path):
-            item.add_marker(needs("kernel", "clang", "tcx"))
+            item.add_marker(needs("kernel", "clang"))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from dynmon.api.hooks import hooks_of
 from dynmon.bpf import Loader, LoadRequest, Program, ProgramType, _syscall, attach_tcx, attach_xdp, xdp_program_id
+from dynmon.bpf.features import kernel_features
 from dynmon.cubes import CubeRegistry
 from dynmon.dataplane.dispatcher import Dispatcher
 from dynmon.errors import KernelError
@@ -30,6 +31,17 @@ BY_SIZE = "((struct __sk_buff *)ctx)->len > 1000 ? TC_ACT_OK : TC_ACT_UNSPEC"
 DIRECTIONS = pytest.mark.parametrize("direction", [str(each) for each in Direction])
 TCX = {"ingress": _syscall.TCX_INGRESS, "egress": _syscall.TCX_EGRESS}
 PROG_ATTACH, PROG_DETACH = 8, 9
+
+
+class Ours(NamedTuple):
+    """How a cube of ours at tc is shown, by what the kernel has."""
+
+    hook: str
+    kind: str
+    passing: str
+
+
+OURS = Ours("tcx", "link", "TCX_NEXT") if kernel_features().has_tcx else Ours("clsact", "bpf", "TC_ACT_UNSPEC")
 
 pytestmark = [needs("bpftool"), pytest.mark.usefixtures("no_leaks")]
 
@@ -124,6 +136,7 @@ def test_an_interface_without_anybody(here: Here) -> None:
     assert {"name": here.veth.host, "ingress": [], "egress": []} == hooks_of(here.registry, here.veth.host)
 
 
+@needs("tcx")
 @DIRECTIONS
 def test_a_foreign_program_between_our_cubes(here: Here, direction: str) -> None:
     """What it accepts, nobody behind it sees: neither our other cube nor the filters."""
@@ -164,6 +177,7 @@ def test_what_is_said_of_a_program_is_what_bpftool_says(here: Here) -> None:
     assert abs(int(entry["loaded"][-3:-1]) - int(loaded[-3:-1])) in (0, 1, 59)
 
 
+@needs("tcx")
 def test_a_program_without_a_link(here: Here) -> None:
     """Attached the old way, by BPF_PROG_ATTACH."""
     program = here.foreign("foreign", returning("TC_ACT_PIPE"))
@@ -180,6 +194,7 @@ def test_a_program_without_a_link(here: Here) -> None:
         here.check({"foreign": 7, "behind": 0, "filter": 7})
 
 
+@needs("tcx")
 def test_a_verdict_that_depends_on_the_packet(here: Here) -> None:
     """Then it depends, for all behind."""
     program = here.foreign("foreign", returning(BY_SIZE))
@@ -206,7 +221,7 @@ def test_behind_our_own_cube(here: Here, verdict: str, reached: bool | None) -> 
     first, second = here.map()
 
     assert reached is second["reached"] is first["passes"]
-    assert set(first["verdicts"]) <= {"TCX_NEXT", "TC_ACT_SHOT"}
+    assert set(first["verdicts"]) <= {OURS.passing, "TC_ACT_SHOT"}
     if reached is None:
         assert "only packets that cube 'first' let go on" == second["note"]
     else:
@@ -296,7 +311,7 @@ def test_foreign_xdp_comes_first(here: Here, mode: str, verdict: str, reached: b
         entries = here.map()
         here.check({"foreign": 7, "cube": 7 * reached, "filter": 7 * reached})
 
-    assert ["xdp", "tcx", "clsact"] == [entry["hook"] for entry in entries]
+    assert ["xdp", OURS.hook, "clsact"] == [entry["hook"] for entry in entries]
     assert ({"skb": "generic", "drv": "native"}[mode], [verdict]) == (entries[0]["kind"], entries[0]["verdicts"])
     assert [True, reached, reached] == [entry["reached"] for entry in entries]
     assert reached or f"XDP program 'dynmon_ingress' (id {program.id}) in front of it" in entries[2]["note"]
@@ -307,7 +322,7 @@ def test_our_cube_at_xdp(here: Here, kind: str, mode: str) -> None:
     here.cube("at-xdp", config={"type": kind})
     here.cube("at-tc")
 
-    assert [("at-xdp", mode), ("at-tc", "link")] == [(entry["cube"], entry["kind"]) for entry in here.map()]
+    assert [("at-xdp", mode), ("at-tc", OURS.kind)] == [(entry["cube"], entry["kind"]) for entry in here.map()]
     assert [True, True] == here.reached()
     here.check({"at-xdp": 7, "at-tc": 7})
 
@@ -369,7 +384,7 @@ def test_a_gap_in_a_chain_is_not_shown(here: Here, monkeypatch: pytest.MonkeyPat
     here.check({"first": 7, "last": 7})
 
 
-@pytest.mark.parametrize("without", ["", "tcx"])
+@pytest.mark.parametrize("without", [pytest.param("", marks=needs("tcx")), "tcx"])
 def test_both_copies_of_a_swapping_path_are_ours(here: Here, without: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read lets the other copy of the program run."""
     monkeypatch.setenv("DYNMON_WITHOUT", without)
@@ -406,12 +421,12 @@ def test_a_copy_of_our_program_elsewhere_is_not_our_cube(here: Here) -> None:
     """Somebody may put the program of a cube into a filter of theirs."""
     here.cube("cube")
     (ours,) = here.map()
-    run("tc", "qdisc", "add", "dev", here.veth.host, "clsact")
+    run("tc", "qdisc", "replace", "dev", here.veth.host, "clsact")
     pin = here.pins / "copy"
     run("bpftool", "prog", "pin", "id", str(ours["program-id"]), str(pin))
     run("tc", "filter", "add", "dev", here.veth.host, "ingress", "bpf", "da", "pinned", str(pin))
 
-    assert ["cube", None] == [entry.get("cube") for entry in here.map()]
+    assert {(OURS.hook, "cube"), ("clsact", None)} == {(entry["hook"], entry.get("cube")) for entry in here.map()}
     here.check({"cube": 14})
 
 
@@ -430,6 +445,7 @@ workshop.leave()
 """
 
 
+@needs("tcx")
 def test_without_cap_sys_admin_others_are_numbers(here: Here, repository: Path) -> None:
     """What is ours is known all the same, and the answer says what is missing."""
     program = here.foreign("foreign", returning("TC_ACT_OK"))

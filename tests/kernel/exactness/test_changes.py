@@ -33,7 +33,7 @@ def test_reads_are_exact_while_everything_else_changes(
     registry: CubeRegistry, place: Place, wire_to: WireTo, line: Veth, kind: str
 ) -> None:
     """The other path gets new code, another cube comes and goes, somebody scrapes and somebody looks."""
-    hook = HOOKS["ingress-tcx"]
+    hook = HOOKS["ingress-tc"]
     wire = wire_to(hook)
     exported = {"open-metrics-metadata": {"type": "counter", "help": "packets"}} if kind == "array" else {}
     metrics = [metric("windows", "swap+empty", **exported)]
@@ -72,7 +72,7 @@ def test_reads_are_exact_while_everything_else_changes(
         registry.delete("guest")
 
 
-@pytest.mark.parametrize("hook", ["ingress-tcx", "ingress-clsact", "ingress-xdp_skb"])
+@pytest.mark.parametrize("hook", ["ingress-tc", "ingress-clsact", "ingress-xdp_skb"])
 @KINDS
 def test_reads_are_exact_while_the_code_is_replaced_and_keeps_its_maps(
     place: Place, wire_to: WireTo, kind: str, hook: str
@@ -119,7 +119,7 @@ def test_reads_are_exact_while_the_code_is_replaced_and_keeps_its_maps(
 
 
 @pytest.mark.parametrize("kind", ["percpu_array", "hash"])
-@pytest.mark.parametrize("hook", ["ingress-tcx", "ingress-clsact", "ingress-xdp_skb", "egress-tcx"])
+@pytest.mark.parametrize("hook", ["ingress-tc", "ingress-clsact", "ingress-xdp_skb", "egress-tc"])
 def test_a_cube_counts_once_at_each_of_two_interfaces(
     registry: CubeRegistry, place: Place, wire_to: WireTo, kind: str, hook: str
 ) -> None:

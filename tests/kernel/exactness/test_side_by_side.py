@@ -19,7 +19,7 @@ SHARED = {
 @KINDS
 def test_metrics_of_one_map_do_not_disturb_one_another(place: Place, wire_to: WireTo, kind: str) -> None:
     """Moments and two kinds of windows of one map, each read by somebody else."""
-    hook = HOOKS["ingress-tcx"]
+    hook = HOOKS["ingress-tc"]
     wire = wire_to(hook)
     options = {"moments": "swap", "windows": "swap+empty", "others": "empty"}
     metrics = [metric(name, each) for name, each in options.items()]
@@ -38,7 +38,7 @@ def test_metrics_of_one_map_do_not_disturb_one_another(place: Place, wire_to: Wi
 @KINDS
 def test_every_count_goes_to_one_of_two_readers(place: Place, wire_to: WireTo, kind: str) -> None:
     """Two who read the same windows share them."""
-    hook = HOOKS["egress-tcx"]
+    hook = HOOKS["egress-tc"]
     wire = wire_to(hook)
     cube = place(hook, {"egress-path": {"code": CODES[kind], "metric-configs": [metric("windows", "swap+empty")]}})
     read = reads(cube, EGRESS, "windows")
@@ -49,7 +49,7 @@ def test_every_count_goes_to_one_of_two_readers(place: Place, wire_to: WireTo, k
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("types", ["tcx", "xdp_drv"])
+@pytest.mark.parametrize("types", ["tc", "xdp_drv"])
 def test_a_map_that_both_paths_share_has_the_packets_of_both(
     place: Place, wire_to: WireTo, types: str, options: str
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_map_that_both_paths_share_has_the_packets_of_both(
 
 def test_both_paths_are_read_at_one_moment(place: Place, wire_to: WireTo) -> None:
     """All metrics of a read of both paths have one timestamp, and nothing of either path is lost."""
-    hooks = [HOOKS[f"{direction}-tcx"] for direction in Direction]
+    hooks = [HOOKS[f"{direction}-tc"] for direction in Direction]
     wires = [wire_to(hook) for hook in hooks]
     metrics = [metric("windows", "swap+empty"), metric("moments", "swap")]
     paths = {each.path_name: {"code": CODES["percpu_array"], "metric-configs": metrics} for each in Direction}
