@@ -201,8 +201,7 @@ class Following:
             self._placing.interface_changed(present.index)
             for cube in self._cubes():
                 self._follow_one(cube, present, links)
-        with self._placing.lock:
-            self._placing.forget_empty_points()
+        self.settle()
 
     def _follow_one(self, cube: DynmonCube, link: NetLink, links: Mapping[int, NetLink]) -> None:
         with self._placing.lock:
