@@ -15,6 +15,7 @@ from dynmon.cubes.cabling import Cabling
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached
 from dynmon.cubes.simplebridge import SimpleBridge
+from dynmon.cubes.timing import ProgramTiming
 from dynmon.dataplane import AttachPoint, Foundry, ProgramLog
 from dynmon.dataplane.hook_map import HookEntry, hook_map
 from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest, Direction
@@ -46,6 +47,7 @@ class CubeRegistry:
         self._cubes: dict[str, Cube] = {}
         self._reserved: set[str] = set()
         self.cabling = Cabling()
+        self.timing = ProgramTiming()
         # Not by name: an interface may be renamed while cubes are attached to it, and found by several names.
         self._points: dict[Located, AttachPoint] = {}
         self._placing = threading.RLock()
@@ -231,6 +233,7 @@ class CubeRegistry:
         """Take everything down."""
         for cube in self.all_cubes():
             self.delete(cube.name)
+        self.timing.close()
         self._grace.close()
 
     def __enter__(self) -> CubeRegistry:
