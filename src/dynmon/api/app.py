@@ -15,6 +15,7 @@ from dynmon.api.bridge_routes import add_bridge_routes
 from dynmon.api.changes import Changes
 from dynmon.api.cube_routes import add_cube_routes, add_dry_run
 from dynmon.api.daemon_routes import DaemonRoutes
+from dynmon.api.discovery import add_discovery
 from dynmon.api.effects import Live, Tried
 from dynmon.api.events import Listeners, add_events
 from dynmon.api.limits import BodyLimitMiddleware
@@ -47,6 +48,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     app.state.listeners = listeners = Listeners()
     _add_health(operations)
     Scrapes(operations, registry, telemetry).add()
+    add_discovery(operations, registry)
     add_events(operations, registry, listeners)
     add_cube_routes(operations, registry, changes, trials, writer)
     add_dry_run(operations, registry, writer, settings.request_limits)
