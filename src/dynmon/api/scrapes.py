@@ -54,10 +54,10 @@ class Scrapes:
 
     def add(self) -> None:
         """Serve all of them."""
-        for path in ("/metrics", f"{BASE}/metrics"):
-            self._get(path, self._everything, "Metrics of every cube and of the daemon")
-        self._get("/metrics/daemon", self._daemon, "Metrics of the daemon alone")
-        self._get("/metrics/cubes/{name}", self._cube, "Metrics of one cube, as they are among those of all")
+        for root in ("", BASE):
+            self._get(f"{root}/metrics", self._everything, "Metrics of every cube and of the daemon")
+            self._get(f"{root}/metrics/daemon", self._daemon, "Metrics of the daemon alone")
+            self._get(f"{root}/metrics/cubes/{{name}}", self._cube, "Metrics of one cube, as they are among all")
 
     def _get(self, path: str, text: Text, summary: str) -> None:
         def scrape(request: Request) -> Response:
