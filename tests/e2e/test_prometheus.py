@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import sys
 from collections.abc import Callable
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import Daemon
 from tests.prometheus import FORMATS, Prometheus
-from tests.support import Veth, needs
+from tests.support import Veth, needs, run
 
 pytestmark = needs("kernel", "clang", "tcx", "prometheus")
 
@@ -178,3 +182,16 @@ def test_the_documented_expressions(repository, state_root, monitor, client, dae
     }
     assert 3 == len(alarms)
     assert [{}, {}, {}] == [server.query(each) for each in alarms]
+
+
+def test_the_documented_commands(repository: Path, daemon: Daemon, monitor: Veth, tmp_path: Path) -> None:
+    """Each runs as it stands; the daemon that pushes is ended by hand in its own tests."""
+    [dashboard, install, push] = [line for text in snippets(repository, "console") for line in text.splitlines()]
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "POLYCUBECTL_URL": daemon.url}
+    run("bash", "-c", dashboard.removeprefix("$ "), cwd=tmp_path, env=environment)
+    run("bash", "-c", f"{push.removeprefix('$ ')} --version", cwd=tmp_path, env=environment)
+    extra = re.fullmatch(r"\$ pip install 'dynmon\[(\w+)\]'", install)
+
+    assert "dynmon: monitor" == json.loads((tmp_path / "monitor.json").read_text())["title"]
+    assert extra is not None
+    assert extra[1] in metadata("dynmon").get_all("Provides-Extra", [])
