@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,21 @@ static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *m
 		SIZES.update(&size, &one);
 	if (count)
 		__sync_fetch_and_add(count, 1);
+	return RX_OK;
+}
+"""
+# A record of an odd packet has less than its type.
+EVENTS = """
+struct event { u64 number; u32 length; u32 port; };
+struct event *event_type;
+BPF_RINGBUF_OUTPUT(EVENTS, 64);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	struct event event = { .length = md->packet_len };
+	if (md->packet_len & 1)
+		EVENTS.ringbuf_output(&event, 8, 0);
+	else
+		EVENTS.ringbuf_output(&event, sizeof(event), 0);
 	return RX_OK;
 }
 """
@@ -147,6 +163,29 @@ def test_reads_are_counted_and_timed(daemon: Daemon, client: DynmonClient, probe
     assert {"sizes": 1, "windows": 1, "packets": 4} == reads
     assert 0 < before[(f"{name}_sum", labels(metric="packets"))] < after[(f"{name}_sum", labels(metric="packets"))] < 5
     assert 0 == after[("dynmon_metric_failed_reads_total", labels(metric="packets"))]
+
+
+@pytest.mark.parametrize("listeners", [1, 2])
+def test_events_are_counted_once_whoever_listens(
+    daemon: Daemon, client: DynmonClient, veth: Veth, listeners: int
+) -> None:
+    """Also after the code was loaded once more; a record that is too short is one that was not decoded."""
+    events = {"name": "seen", "map-name": "EVENTS", "type": "struct event"}
+    client.create("probe", {"dataplane-config": {"ingress-path": {"code": EVENTS, "metric-configs": [events]}}})
+    client.attach("probe", veth.host)
+    with ExitStack() as clients:
+        http = clients.enter_context(httpx.Client(trust_env=False, timeout=20))
+        for _ in range(listeners):
+            stream = clients.enter_context(http.stream("GET", f"{daemon.api}/dynmon/probe/events"))
+            assert ": listening" == next(clients.enter_context(closing(stream.iter_lines())))
+        veth.send("ingress", FRAME, count=SENT)
+        client.set_loglevel("probe", "TRACE")
+        veth.send("ingress", FRAME, FRAME + b"x", count=SENT)
+
+        seen = labels(metric="seen")
+        eventually(lambda: scrape(daemon)[("dynmon_events_total", seen)], 3 * SENT)
+        samples = scrape(daemon)
+    assert (SENT, 0) == (samples[("dynmon_undecoded_events_total", seen)], samples[("dynmon_lost_events_total", seen)])
 
 
 def test_links_are_there_by_the_names_of_their_interfaces(daemon: Daemon, client: DynmonClient, probe: Veth) -> None:

@@ -21,6 +21,7 @@ PATH = ("cube", "direction")
 METRIC = (*PATH, "metric")
 NANOSECOND = 1e-9
 TIMED = "counted only while dynmon_program_timing is 1"
+HEARD = "counted only while somebody listens"
 
 FAILED_SCRAPES = "dynmon_cube_failed_scrapes"
 LINKS = "dynmon_link_attached"
@@ -32,6 +33,9 @@ READS = "dynmon_metric_read_duration_seconds"
 FAILED_READS = "dynmon_metric_failed_reads"
 ENTRIES = "dynmon_map_entries"
 MAX_ENTRIES = "dynmon_map_max_entries"
+EVENTS = "dynmon_events"
+LOST_EVENTS = "dynmon_lost_events"
+UNDECODED_EVENTS = "dynmon_undecoded_events"
 
 FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     FAILED_SCRAPES: (CounterMetricFamily, "Scrapes in which nothing of the cube could be read", ("cube",)),
@@ -48,6 +52,9 @@ FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     FAILED_READS: (CounterMetricFamily, "Reads of the metric, and drains of its map, that failed", METRIC),
     ENTRIES: (GaugeMetricFamily, "Entries that the last read found in the metric's map, if it can fill up", METRIC),
     MAX_ENTRIES: (GaugeMetricFamily, "Entries that such a map has room for", METRIC),
+    EVENTS: (CounterMetricFamily, f"Records taken out of the metric's map, {HEARD}", METRIC),
+    LOST_EVENTS: (CounterMetricFamily, f"Records that the kernel had no room for, {HEARD}", METRIC),
+    UNDECODED_EVENTS: (CounterMetricFamily, "Records that have fewer bytes than their type", METRIC),
 }
 
 _log = logging.getLogger(__name__)
@@ -86,6 +93,11 @@ def _add(families: Mapping[str, Any], cube: DynmonCube) -> None:
         if tally.entries is not None:
             add(ENTRIES, labels, tally.entries)
             add(MAX_ENTRIES, labels, metric.bpf_map.info.max_entries)
+    for events in cube.event_metrics():
+        labels = (events.direction.value, events.name)
+        add(EVENTS, labels, events.tally.records)
+        add(LOST_EVENTS, labels, events.tally.lost)
+        add(UNDECODED_EVENTS, labels, events.tally.undecoded)
     for direction in Direction:
         path = (direction.value,)
         add(ANOMALIES, path, cube.anomalies(direction))

@@ -319,6 +319,10 @@ class DynmonCube:
         """What reading each metric has come to."""
         return self._reads.tallies()
 
+    def event_metrics(self) -> list[BoundEvents]:
+        """The metrics whose values are events, with what was taken of them."""
+        return self._reads.event_metrics()
+
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
         with self._change, self._reads.lock, self._placing, self._state:
@@ -366,7 +370,7 @@ class DynmonCube:
             built.release()
             self._reads.replace(items)
             self._events.replace(
-                {way: [each for each in some if isinstance(each, BoundEvents)] for way, some in items.items()}
+                {way: [each for each in self._reads.items(way) if isinstance(each, BoundEvents)] for way in items}
             )
             if self._pins:
                 self._pins.keep_only(pinned)
