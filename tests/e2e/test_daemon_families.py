@@ -14,27 +14,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import Daemon, running_daemon
+from tests.probes import PACKETS_AND_SIZES
 from tests.support import Veth, eventually, needs, run, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
-CODE = """
-BPF_HASH(SIZES, u32, u64, 32);
-BPF_ARRAY(PACKETS, u64, 1);
-static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
-{
-	unsigned int zero = 0;
-	u32 size = md->packet_len;
-	u64 one = 1, *seen = SIZES.lookup(&size), *count = PACKETS.lookup(&zero);
-	if (seen)
-		__sync_fetch_and_add(seen, 1);
-	else
-		SIZES.update(&size, &one);
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	return RX_OK;
-}
-"""
 # A record of an odd packet has less than its type.
 EVENTS = """
 struct event { u64 number; u32 length; u32 port; };
@@ -83,7 +67,7 @@ def labels(**pairs: str) -> tuple[tuple[str, str], ...]:
 def probe(daemon: Daemon, client: DynmonClient, veth: Veth) -> Veth:
     """A cube at an interface that counts packets and their sizes, three of them."""
     metrics = [metric("sizes", "SIZES"), metric("windows", "SIZES", swap_on_read=True), metric("packets", "PACKETS")]
-    path = {"name": "probe", "code": CODE, "metric-configs": metrics}
+    path = {"name": "probe", "code": PACKETS_AND_SIZES, "metric-configs": metrics}
     client.create("probe", {"dataplane-config": {"ingress-path": path}})
     client.attach("probe", veth.host)
     return veth

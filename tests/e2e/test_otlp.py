@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,27 +18,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import DYNMOND, Daemon, running_daemon
+from tests.probes import PACKETS_AND_SIZES
+from tests.serving import Answer, serving
 from tests.support import Veth, eventually, needs, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
-CODE = """
-BPF_ARRAY(PACKETS, u64, 1);
-BPF_HASH(SIZES, u32, u64, 32);
-static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
-{
-	unsigned int zero = 0;
-	u32 size = md->packet_len;
-	u64 none = 0, *seen, *count = PACKETS.lookup(&zero);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	seen = SIZES.lookup_or_try_init(&size, &none);
-	if (seen)
-		__sync_fetch_and_add(seen, 1);
-	return RX_OK;
-}
-"""
 FRAME = packets.ethernet(packets.raw(b"x" * 46, 0x88B5))
 CUMULATIVE = 2
 
@@ -55,7 +39,7 @@ def metric(name: str, map_name: str, kind: str, **options: bool) -> dict[str, An
 
 CONFIG = {
     "ingress-path": {
-        "code": CODE,
+        "code": PACKETS_AND_SIZES,
         "metric-configs": [
             metric("packets_total", "PACKETS", "counter", **{"empty-on-read": True, "swap-on-read": True}),
             metric("sizes", "SIZES", "gauge"),
@@ -74,11 +58,16 @@ class Collector:
         self.answer = 200
         self.refusals = 0
 
-    def take(self, body: bytes, path: str) -> None:
+    def take(self, path: str, body: bytes) -> Answer:
+        """A push."""
+        if self.answer != 200:
+            self.refusals += 1
+            return Answer(self.answer)
         [resource] = ExportMetricsServiceRequest.FromString(body).resource_metrics
         self.resource = {each.key: each.value.string_value for each in resource.resource.attributes}
         self.paths.add(path)
         self.pushes.put({metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics})
+        return Answer(200)
 
     def next(self) -> dict[str, Any]:
         """The metrics of a push that comes after this call, by their names."""
@@ -89,29 +78,9 @@ class Collector:
 
 
 @contextmanager
-def listening(collector: Collector, port: int = 0) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if collector.answer == 200:
-                collector.take(body, self.path)
-            else:
-                collector.refusals += 1
-            self.send_response(collector.answer)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+def listening(collector: Collector) -> Iterator[str]:
+    with serving(collector.take) as address:
+        yield f"http://{address}"
 
 
 @contextmanager

@@ -18,30 +18,12 @@ import yaml
 from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import Daemon
+from tests.probes import PACKETS_AND_SIZES
 from tests.prometheus import FORMATS, Prometheus
 from tests.support import Veth, needs, run
 
 pytestmark = needs("kernel", "clang", "tcx", "prometheus")
 
-CODE = """
-BPF_ARRAY(PACKETS, u64, 1);
-BPF_ARRAY(LAST, u32, 1);
-BPF_HASH(SIZES, u32, u64, 32);
-static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
-{
-	unsigned int zero = 0;
-	u32 size = md->packet_len;
-	u64 none = 0, *seen, *count = PACKETS.lookup(&zero);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	LAST.update(&zero, &size);
-	seen = SIZES.lookup_or_try_init(&size, &none);
-	if (seen)
-		__sync_fetch_and_add(seen, 1);
-	return RX_OK;
-}
-"""
 AWKWARD = 'a "quote", a \\ and\na second line'
 METRICS = [
     {
@@ -64,7 +46,7 @@ START = Callable[..., Prometheus]
 @pytest.fixture
 def monitor(client: DynmonClient, veth: Veth) -> Veth:
     """A cube that counts in both directions at an interface."""
-    paths = {f"{way}-path": {"code": CODE, "metric-configs": METRICS} for way in SENT}
+    paths = {f"{way}-path": {"code": PACKETS_AND_SIZES, "metric-configs": METRICS} for way in SENT}
     client.create("monitor", {"dataplane-config": paths})
     client.attach("monitor", veth.host)
     return veth
