@@ -166,6 +166,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         help="how often (default: %(default)s)",
     )
     parser.add_argument(
+        "--passive", action="store_true", help="no cube's code may drop or change packets: the kernel has to prove it"
+    )
+    parser.add_argument(
         "-l", "--loglevel", choices=LOG_LEVELS, default="info", help="what the daemon says (default: %(default)s)"
     )
     parser.add_argument("--clang", help="compile with this one, by name or path (default: $DYNMON_CLANG, else clang)")
@@ -181,6 +184,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         pin_roots=tuple(root.absolute() for root in options.pin_root or DEFAULT_PIN_ROOTS),
         read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20),
         otlp=OtlpSettings(options.otlp, options.otlp_interval) if options.otlp else None,
+        passive=options.passive,
     )
 
 
@@ -276,7 +280,8 @@ def run(settings: Settings) -> int:
         log = parts.enter_context(ProgramLog())
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits, settings.pin_roots)
         remove_leftovers(settings.pins_dir)
-        registry = parts.enter_context(CubeRegistry(foundry, log, settings.pins_dir, settings.read_limits))
+        cubes = CubeRegistry(foundry, log, settings.pins_dir, settings.read_limits, passive=settings.passive)
+        registry = parts.enter_context(cubes)
         # What is there by now stays. A full collection would go through it for 30 ms or more, and answer nobody.
         gc.freeze()
         app = create_app(registry, settings)

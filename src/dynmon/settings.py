@@ -82,6 +82,7 @@ class Settings:
     read_limits: ReadLimits = DEFAULT_READ_LIMITS
     pin_roots: tuple[Path, ...] = DEFAULT_PIN_ROOTS
     otlp: OtlpSettings | None = None
+    passive: bool = False
 
     @property
     def pins_dir(self) -> Path:

@@ -174,13 +174,22 @@ def test_events_are_counted_once_whoever_listens(
 
 def test_links_are_there_by_the_names_of_their_interfaces(daemon: Daemon, client: DynmonClient, probe: Veth) -> None:
     """A link that an administrator detaches shows; one that the cube left is gone."""
-    assert 1 == scrape(daemon)[("dynmon_link_attached", labels(interface=probe.host))]
+    assert 1 == scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))]
     [link] = [each for each in client.hooks(probe.host)["ingress"] if each.get("cube") == "probe"]
     run("bpftool", "link", "detach", "id", str(link["link-id"]))
-    assert 0 == scrape(daemon)[("dynmon_link_attached", labels(interface=probe.host))]
+    assert 0 == scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))]
 
     client.detach("probe", probe.host)
     assert "dynmon_link_attached" not in {name for name, _ in scrape(daemon)}
+
+
+def test_an_interface_that_is_awaited_shows(daemon: Daemon, client: DynmonClient, probe: Veth) -> None:
+    client.detach("probe", probe.host)
+    client.request("POST", ("attach",), body={"cube": "probe", "port": probe.host, "on-return": "attach"})
+    assert 1 == scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))]
+    run("ip", "link", "del", probe.host)
+
+    eventually(lambda: scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))], 0)
 
 
 def test_the_parts_are_the_whole(daemon: Daemon, client: DynmonClient, probe: Veth) -> None:

@@ -84,8 +84,10 @@ def test_the_whole_cube(dm: httpx.Client) -> None:
         "type",
         "loglevel",
         "parent",
+        "passive",
         "dataplane-config",
         "metrics",
+        "verdicts",
         "_links",
     ] == list(body)
     assert ("dm", "dynmon", "TC", "INFO", "") == tuple(
@@ -101,7 +103,17 @@ def test_the_whole_cube(dm: httpx.Client) -> None:
 
 def test_links(dm: httpx.Client) -> None:
     here = f"//{dm.base_url.netloc.decode()}/polycube/v1/dynmon/dm/"
-    children = ("uuid", "type", "service-name", "loglevel", "dataplane-config", "metrics", "open-metrics")
+    children = (
+        "uuid",
+        "type",
+        "service-name",
+        "loglevel",
+        "dataplane-config",
+        "metrics",
+        "open-metrics",
+        "passive",
+        "verdicts",
+    )
 
     links = dm.get("/dynmon/dm/").json()["_links"]
 
@@ -245,7 +257,7 @@ def test_the_collection(http: httpx.Client) -> None:
 
     listed = http.get("/dynmon/").json()
 
-    assert ["name", "uuid", "service-name", "type", "loglevel", "parent"] == list(listed[0])
+    assert ["name", "uuid", "service-name", "type", "loglevel", "parent", "passive"] == list(listed[0])
     assert ("one", "OFF") == (listed[0]["name"], listed[0]["loglevel"])
 
 
@@ -472,8 +484,8 @@ def test_attachments_that_cannot_be(dm: httpx.Client, veth: Veth) -> None:
         ("/", "help=NONE&completion", None),
         ("/dynmon", "help=NONE&completion", ["dm", "add", "del", "show"]),
         ("/dynmon", "help=ADD&completion", ["dm", "<name>"]),
-        ("/dynmon/new", "help=ADD&completion", ["type=", "service-name=", "loglevel="]),
-        ("/dynmon/dm", "help=NONE&completion", ["dataplane-config", "metrics", "set", "show"]),
+        ("/dynmon/new", "help=ADD&completion", ["type=", "service-name=", "loglevel=", "passive="]),
+        ("/dynmon/dm", "help=NONE&completion", ["dataplane-config", "metrics", "verdicts", "set", "show"]),
         ("/dynmon/dm", "help=SET&completion", ["loglevel="]),
         ("/dynmon/dm/metrics/ingress-metrics", "help=SHOW&completion", ["packets_total"]),
         (f"/dynmon/dm/{A_METRIC}/open-metrics-metadata/labels", "help=SHOW&completion", ["proto"]),

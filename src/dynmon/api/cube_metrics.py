@@ -28,6 +28,7 @@ LINKS = "dynmon_link_attached"
 RUNS = "dynmon_program_runs"
 RUN_SECONDS = "dynmon_program_run_seconds"
 ANOMALIES = "dynmon_anomalies"
+WITHHELD = "dynmon_withheld_drops"
 DROPPED = "dynmon_dropped_entries"
 READS = "dynmon_metric_read_duration_seconds"
 FAILED_READS = "dynmon_metric_failed_reads"
@@ -39,12 +40,17 @@ UNDECODED_EVENTS = "dynmon_undecoded_events"
 
 FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     FAILED_SCRAPES: (CounterMetricFamily, "Scrapes in which nothing of the cube could be read", ("cube",)),
-    LINKS: (GaugeMetricFamily, "1 for a program at its interface, 0 once somebody detached it", (*PATH, "interface")),
+    LINKS: (GaugeMetricFamily, "1 where the code runs at a port, 0 where it should and does not", (*PATH, "port")),
     RUNS: (CounterMetricFamily, f"Runs of the code since it was injected, {TIMED}", PATH),
     RUN_SECONDS: (CounterMetricFamily, f"Time that these runs took, on all CPUs together, {TIMED}", PATH),
     ANOMALIES: (
         CounterMetricFamily,
         "Packets whose verdict was neither pass nor drop since the code was injected; they passed",
+        PATH,
+    ),
+    WITHHELD: (
+        CounterMetricFamily,
+        "Packets that the code of a passive cube wanted to drop since it was injected; they passed",
         PATH,
     ),
     DROPPED: (CounterMetricFamily, "Entries that reads took out of maps and had no room to keep", PATH),
@@ -101,9 +107,10 @@ def _add(families: Mapping[str, Any], cube: DynmonCube) -> None:
     for direction in Direction:
         path = (direction.value,)
         add(ANOMALIES, path, cube.anomalies(direction))
+        add(WITHHELD, path, cube.withheld_drops(direction))
         add(DROPPED, path, cube.dropped_entries(direction))
         runs = cube.runs(direction)
         add(RUNS, path, runs.count)
         add(RUN_SECONDS, path, runs.nanoseconds * NANOSECOND)
-    for interface, direction, is_attached in cube.attached():
-        add(LINKS, (direction.value, interface), is_attached)
+    for port, direction, is_attached in cube.attached():
+        add(LINKS, (direction.value, port), is_attached)

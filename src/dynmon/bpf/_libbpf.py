@@ -111,6 +111,8 @@ program_set_type = prototype("bpf_program__set_type", c_int, c_void_p, c_int, fa
 program_set_attach_type = prototype("bpf_program__set_expected_attach_type", c_int, c_void_p, c_int, fails=negative)
 program_flags = prototype("bpf_program__flags", c_uint32, c_void_p, fails=never)
 program_set_flags = prototype("bpf_program__set_flags", c_int, c_void_p, c_uint32, fails=negative)
+program_instructions = prototype("bpf_program__insns", c_void_p, c_void_p, fails=null)
+program_instruction_count = prototype("bpf_program__insn_cnt", c_size_t, c_void_p, fails=never)
 program_set_log_level = prototype("bpf_program__set_log_level", c_int, c_void_p, c_uint32, fails=negative)
 program_set_log = prototype("bpf_program__set_log_buf", c_int, c_void_p, c_void_p, c_size_t, fails=negative)
 

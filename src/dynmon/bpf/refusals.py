@@ -65,7 +65,7 @@ WORDS = tuple(
 
 
 class Refusal(Exception):
-    """The object cannot be used; `stage` is ``open``, ``load`` or ``verify``, `hint` what to do about it.
+    """The object cannot be used; `stage` is ``open``, ``load``, ``verify`` or ``passive``, `hint` what to do about it.
 
     `undefined` is the map that is declared ``extern`` and that nobody offers, "" where the reason is another.
     """

@@ -75,6 +75,7 @@ LEAVES = (
     "direction",
     "hook",
     "spelling",
+    "passive",
     "program",
     "instructions",
     "verified-instructions",

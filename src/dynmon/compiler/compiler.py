@@ -16,7 +16,7 @@ from dynmon.compiler.diagnostics import MAX_DIAGNOSTICS, CompileError, parse_dia
 from dynmon.compiler.headers import headers_digest, install_headers
 from dynmon.compiler.sandbox import Outcome, Sandbox
 from dynmon.compiler.spelling import Spelling, is_of_the_kernel_tree, spelling_of
-from dynmon.compiler.toolchain import KERNEL_WORDS, PROGRAMS, Toolchain, find_toolchain, flags_for
+from dynmon.compiler.toolchain import KERNEL_WORDS, PROGRAMS, PROOF, Toolchain, find_toolchain, flags_for
 from dynmon.compiler.vmlinux import KernelTypes
 from dynmon.errors import Diagnostic, KernelError
 from dynmon.models import Direction, Hook
@@ -58,7 +58,8 @@ class _Workshop:
     def flags(self, job: _Job) -> tuple[str, ...]:
         """The command line for the job."""
         words = KERNEL_WORDS if job.with_kernel_words else ()
-        return (*self._kernel_types_flags(job), *words, *flags_for(job.spelling, job.direction, job.hook))
+        own = flags_for(job.spelling, job.direction, job.hook, passive=job.passive)
+        return (*self._kernel_types_flags(job), *words, *own)
 
     def run(self, job: _Job) -> Outcome:
         """Compile; code of the kernel's tree gets its words when it does not do without them."""
@@ -86,6 +87,7 @@ class _Job:
     direction: Direction
     hook: Hook
     spelling: Spelling
+    passive: bool
     with_kernel_words: bool = False
 
     @property
@@ -96,13 +98,17 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A BPF object and the name of the program in it that sees the packets; None for code that has its own programs."""
+    """A BPF object and the name of the program in it that sees the packets; None for code that has its own programs.
+
+    `proof` is the program in it that shows that the other only looks at packets, "" where it need not.
+    """
 
     object: bytes
     program: str | None
     cached: bool
     warnings: tuple[Diagnostic, ...]
     spelling: Spelling
+    proof: str = ""
 
 
 class Compiler:
@@ -128,8 +134,8 @@ class Compiler:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def compile(self, source: str, direction: Direction, hook: Hook) -> Artifact:
-        """The object for `source`.
+    def compile(self, source: str, direction: Direction, hook: Hook, *, passive: bool = False) -> Artifact:
+        """The object for `source`; code in the dialect can be `passive`, and then has a proof of it.
 
         Raises:
             CompileError: clang refuses the code, or a limit ended the compilation.
@@ -137,10 +143,11 @@ class Compiler:
             KernelTypesNotFound: The code includes vmlinux.h, and the kernel does not tell its types.
             UnsupportedError: clang cannot be confined on this machine.
         """
-        job = _Job(source, direction, hook, spelling_of(source))
+        job = _Job(source, direction, hook, spelling_of(source), passive)
         program = PROGRAMS[direction] if job.spelling is Spelling.DIALECT else None
+        proof = PROOF if program and passive else ""
         if found := self._cache.get(self._workshop.key(job)):
-            return Artifact(found[0], program, cached=True, warnings=found[1], spelling=job.spelling)
+            return Artifact(found[0], program, cached=True, warnings=found[1], spelling=job.spelling, proof=proof)
         with self._turn, self._current_workshop() as workshop:
             outcome = workshop.run(job)
         findings = parse_diagnostics(outcome.messages, source, direction)
@@ -148,7 +155,7 @@ class Compiler:
             raise CompileError(self._explain(outcome, findings, direction))
         warnings = tuple(finding for finding in findings if finding.severity == "warning")
         self._cache.put(workshop.key(job), outcome.output, warnings)
-        return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=job.spelling)
+        return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=job.spelling, proof=proof)
 
     def close(self) -> None:
         """End the sandbox; compilations that run now fail."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from dynmon.metrics import Page, Reading
 from dynmon.models import AttachRequest, CubeConfig, DataplaneConfig, Direction
 from dynmon.monitor.workshop import Workshop
 from tests import packets
-from tests.support import Veth, needs, veth_pair
+from tests.support import Veth, needs, run, veth_pair
 
 FRAME = packets.ethernet(packets.raw(b"x" * 46, 0x88B5))
 
@@ -89,3 +90,23 @@ def bench(registry: CubeRegistry) -> Iterator[Callable[..., Bench]]:
         yield made
         for cube in registry.cubes():
             registry.delete(cube.name)
+
+
+@pytest.fixture
+def monitors(registry: CubeRegistry) -> Iterator[Any]:
+    """Makes monitors; they are gone after the test, and so are switches."""
+    from tests.kernel.cubes.monitors import Monitors
+
+    made = Monitors(registry)
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def wires(monitors: Any) -> Iterator[None]:
+    """Interfaces that a test makes with the names w* are gone after it."""
+    run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+    yield
+    left = [name for _, name in socket.if_nameindex() if name.startswith("w")]
+    for name in left:
+        run("ip", "link", "del", name, check=False)

@@ -43,7 +43,17 @@ def test_every_key_of_a_new_cube_is_a_resource() -> None:
 def test_links_have_the_order_that_clients_compare() -> None:
     linked = [child.name for child in CUBE.children if child.linked]
 
-    assert ["uuid", "type", "service-name", "loglevel", "dataplane-config", "metrics", "open-metrics"] == linked
+    assert [
+        "uuid",
+        "type",
+        "service-name",
+        "loglevel",
+        "dataplane-config",
+        "metrics",
+        "open-metrics",
+        "passive",
+        "verdicts",
+    ] == linked
 
 
 @pytest.mark.parametrize("direction", Direction)
@@ -60,12 +70,22 @@ def test_only_values_drain(direction: Direction) -> None:
 @pytest.mark.parametrize(
     ("help_word", "completion", "answer"),
     [
-        (Help.NONE, True, ["dataplane-config", "metrics", "set", "show"]),
+        (Help.NONE, True, ["dataplane-config", "metrics", "verdicts", "set", "show"]),
         (Help.SET, True, ["loglevel="]),
         (
             Help.SHOW,
             True,
-            ["uuid", "type", "service-name", "loglevel", "dataplane-config", "metrics", "open-metrics"],
+            [
+                "uuid",
+                "type",
+                "service-name",
+                "loglevel",
+                "dataplane-config",
+                "metrics",
+                "open-metrics",
+                "passive",
+                "verdicts",
+            ],
         ),
     ],
 )
@@ -74,7 +94,9 @@ def test_completion_below_a_cube(help_word: Help, completion: bool, answer: list
 
 
 def test_completion_of_a_new_cube() -> None:
-    assert ["type=", "service-name=", "loglevel="] == helps.about_new_entry(CUBE, HelpRequest(Help.ADD, True))
+    assert ["type=", "service-name=", "loglevel=", "passive="] == helps.about_new_entry(
+        CUBE, HelpRequest(Help.ADD, True)
+    )
 
 
 def test_help_describes_containers_and_leaves() -> None:

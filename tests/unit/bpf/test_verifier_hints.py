@@ -43,6 +43,7 @@ CAPTURED = [
     ("R3 type=inv expected=fp, pkt, pkt_meta, map_value", "the helper wants the address of something"),
     ("R1 type=scalar expected=ringbuf_mem", "something is given back that was not taken"),
     ("reference has not been acquired before", "something is given back that was not taken"),
+    ("R1 type=fp expected=ctx", "the helper wants ctx itself"),
     ("R1 type=map_value expected=ctx", "an argument is of the kind map_value, where the helper takes only ctx"),
     (
         "cannot pass map_type 4 into func bpf_map_lookup_elem#1",
