@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf.pins import PinFolder
+from dynmon.bpf.program import Runs
 from dynmon.compiler import Spelling
 from dynmon.cubes.attachments import Attachments
 from dynmon.cubes.errors import CubeNotFound
@@ -21,8 +22,10 @@ from dynmon.cubes.reads import Reads
 from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Dataplane, Foundry, LoadedPath, Placement
 from dynmon.dataplane.shared_maps import offered, public_sides
-from dynmon.metrics import ExpositionFormat, Family, Page, Reading, expose, families_of
+from dynmon.errors import DynmonError
+from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Page, Reading, expose, families_of
 from dynmon.metrics.events import BoundEvents
+from dynmon.metrics.tally import Tally
 from dynmon.models import (
     CubeConfig,
     CubeType,
@@ -87,6 +90,7 @@ class DynmonCube:
         self._placing = placing
         self._state = threading.RLock()
         self._closed = False
+        self.failed_scrapes = 0
         self._dataplane = Dataplane(name, config.type, foundry)
         self._reads = Reads(name, self._dataplane, self._state, wait, limits)
         self._events = EventHub(name)
@@ -237,8 +241,16 @@ class DynmonCube:
         return expose(self._families(drain=drain), exposition_format)
 
     def families(self) -> list[Family]:
-        """The families for an exposition of many cubes; no queue or stack is drained."""
-        return self._families(cube=self.name)
+        """The families for an exposition of many cubes; no queue or stack is drained.
+
+        Raises:
+            DynmonError: They cannot be read at one moment; nothing is lost.
+        """
+        try:
+            return self._families(cube=self.name)
+        except DynmonError:
+            self.failed_scrapes += 1
+            raise
 
     def _families(self, *, drain: bool = False, cube: str | None = None) -> list[Family]:
         with self._reads.lock:
@@ -260,6 +272,24 @@ class DynmonCube:
     def dropped_entries(self, direction: Direction) -> int:
         """Entries that were drained and not kept, because there was no room for keys that were not known."""
         return self._reads.dropped(direction)
+
+    def runs(self, direction: Direction) -> Runs:
+        """How often the code ran since it was injected, and for how long: while the kernel timed programs."""
+        with self._state:
+            return self._dataplane.runs(direction)
+
+    def attached(self) -> list[tuple[str, Direction, bool]]:
+        """The port and direction of each link, and whether it is still there."""
+        with self._state:
+            return list(self._dataplane.attached())
+
+    def tallies(self) -> list[tuple[BoundMetric, Tally]]:
+        """What reading each metric has come to."""
+        return self._reads.tallies()
+
+    def event_metrics(self) -> list[BoundEvents]:
+        """The metrics whose values are events, with what was taken of them."""
+        return self._reads.event_metrics()
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
@@ -309,7 +339,7 @@ class DynmonCube:
             built.release()
             self._reads.replace(items)
             self._events.replace(
-                {way: [each for each in some if isinstance(each, BoundEvents)] for way, some in items.items()}
+                {way: [each for each in self._reads.items(way) if isinstance(each, BoundEvents)] for way in items}
             )
             if self._pins:
                 self._pins.keep_only(pinned)

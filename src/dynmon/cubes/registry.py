@@ -16,6 +16,7 @@ from dynmon.cubes.errors import AllPassive, CubeExists, CubeNotFound
 from dynmon.cubes.following import Following
 from dynmon.cubes.placing import Placing
 from dynmon.cubes.simplebridge import SimpleBridge
+from dynmon.cubes.timing import ProgramTiming
 from dynmon.dataplane import Foundry, ProgramLog
 from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
@@ -54,6 +55,7 @@ class CubeRegistry:
         self._lock = threading.RLock()
         self._cubes: dict[str, Cube] = {}
         self._reserved: set[str] = set()
+        self.timing = ProgramTiming()
         self.placing = Placing(self.cubes)
         self.cabling = self.placing.cabling
         self._following = Following(self.placing, self.cubes)
@@ -210,6 +212,7 @@ class CubeRegistry:
         """Take everything down."""
         for cube in self.all_cubes():
             self.delete(cube.name)
+        self.timing.close()
         self._grace.close()
 
     def __enter__(self) -> CubeRegistry:

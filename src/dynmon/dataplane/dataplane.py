@@ -15,11 +15,12 @@ are taken back; packets of that moment were counted by the new program and are l
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, Program, attach_tc
+from dynmon.bpf.program import Runs
 from dynmon.dataplane.chain import AttachPoint, Chain
 from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.path import Foundry, LoadedPath
@@ -95,6 +96,27 @@ class Dataplane:
         """The link that holds the program of `direction` at `point`."""
         at = next((each for each in self._attachments if each.point is point), None)
         return at.links.get(direction) if at else None
+
+    def attached(self) -> Iterator[tuple[str, Direction, bool]]:
+        """Each place by its name of today, each direction that has code, and whether that runs there.
+
+        It does not where there is no interface now, where the kernel refused, and where somebody else has detached the
+        link, of which we would not know at clsact.
+        """
+        for attachment in self._attachments:
+            if (name := attachment.current_name()) is None:
+                if not attachment.returns:
+                    continue  # it is forgotten with the next change
+                name = str(attachment.place)
+            for direction in self._paths:
+                link = attachment.links.get(direction)
+                yield name, direction, link is not None and (link.kind == "clsact" or link.is_attached())
+
+    def runs(self, direction: Direction) -> Runs:
+        """How often the code of `direction` ran, in both of its copies: while the kernel timed programs."""
+        path = self._paths.get(direction)
+        loaded = [each for each in (path.loaded, path.idle) if each] if path else []
+        return sum((each.program.runs() for each in loaded), Runs())
 
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; the descriptors belong to the paths."""
