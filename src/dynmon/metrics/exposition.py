@@ -6,18 +6,15 @@ an exponent where Go (and so Prometheus itself) writes one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from enum import StrEnum
 
 from dynmon.metrics.merging import merge
 from dynmon.metrics.model import Family, FamilyType, Labels, Number, Sample
+from dynmon.rendering import Form, float_text
 
 MAX_NOTES = 4
 MAX_NOTE_CHARACTERS = 300
-GO_PRECISION = 6  # strconv.FormatFloat(x, 'g', -1, 64) takes %e from this exponent on
-GO_LOWEST_EXPONENT = -4
 
 
 class ExpositionFormat(StrEnum):
@@ -60,17 +57,7 @@ def number_text(value: Number) -> str:
     """A sample's value."""
     if isinstance(value, int):
         return str(int(value))
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    assert isinstance(exponent, int)
-    scale = len(digits) + exponent - 1 if value else 0
-    if GO_LOWEST_EXPONENT <= scale < GO_PRECISION:
-        return f"{Decimal(repr(value)).normalize():f}"
-    first, rest = str(digits[0]), "".join(map(str, digits[1:]))
-    return f"{'-' * sign}{first}{'.' + rest if rest else ''}e{scale:+03d}"
+    return float_text(value, Form.EXPOSITION)
 
 
 def _openmetrics(family: Family) -> Iterator[str]:
