@@ -28,6 +28,7 @@ from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
 from dynmon.dataplane import Foundry, ProgramLog, PublicMaps
 from dynmon.errors import DynmonError
+from dynmon.rendering import ENGINE
 from dynmon.settings import (
     DEFAULT_ADDRESS,
     DEFAULT_BPFFS_DIR,
@@ -232,6 +233,7 @@ def run(settings: Settings) -> int:
         loader = parts.enter_context(Loader())
         compiler = Compiler(settings.cache_dir, settings.compile_limits, settings.clang)
         parts.callback(compiler.close)
+        parts.enter_context(ENGINE.built_by(compiler.library))
         log = parts.enter_context(ProgramLog())
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits, settings.pin_roots)
         remove_leftovers(settings.pins_dir)

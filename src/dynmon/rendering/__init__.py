@@ -1,5 +1,6 @@
 """Rows of bytes → text: the parts of a line, and how a million lines are made of them."""
 
+from dynmon.rendering.engine import ENGINE
 from dynmon.rendering.numbers import float_text
 from dynmon.rendering.parts import (
     BitField,
@@ -18,10 +19,12 @@ from dynmon.rendering.parts import (
     Repeat,
     Scaled,
     Text,
+    extent,
 )
-from dynmon.rendering.rendering import render, render_chunks
+from dynmon.rendering.rendering import render, render_chunks, render_each
 
 __all__ = [
+    "ENGINE",
     "BitField",
     "Choice",
     "Float",
@@ -38,7 +41,9 @@ __all__ = [
     "Repeat",
     "Scaled",
     "Text",
+    "extent",
     "float_text",
     "render",
     "render_chunks",
+    "render_each",
 ]
