@@ -83,7 +83,7 @@ simple = st.one_of(
 def _nested(inner: st.SearchStrategy[Part]) -> st.SearchStrategy[Part]:
     movable = inner.filter(lambda part: not _has_pick(part))
     return st.builds(Choice, words, st.dictionaries(numbers_chosen, texts, max_size=6), inner) | st.builds(
-        Repeat, st.lists(movable, max_size=3).map(tuple), st.integers(0, 4), st.integers(0, 9), texts
+        Repeat, offsets, st.lists(movable, max_size=3).map(tuple), st.integers(0, 4), st.integers(0, 9), texts
     )
 
 

@@ -27,7 +27,7 @@ from dynmon.metrics import Reading
 WHOLE_ENTRIES = 4096
 # The encoder holds the interpreter for about two microseconds a number.
 WRITTEN_AT_ONCE = 256
-CHUNK_CHARACTERS = 64 << 10
+CHUNK_BYTES = 64 << 10
 # A client that takes nothing for so long does not want the rest.
 STALLED_SECONDS = 30.0
 
@@ -88,52 +88,57 @@ def _link(request: Request, readings: list[Reading]) -> dict[str, str]:
     return {"link": f'<?{urlencode(query)}>; rel="next"'}
 
 
-def _pieces(document: Any) -> Iterator[str]:
+def _pieces(document: Any) -> Iterator[bytes]:
     """The JSON text of `document` in small steps."""
     match document:
         case Reading():
-            yield "["
-            yield from _separated([text] for text in _entries(document))
-            yield "]"
+            yield b"["
+            yield from _entries(document)
+            yield b"]"
         case dict():
-            yield "{"
+            yield b"{"
             yield from _separated(_member(key, value) for key, value in document.items())
-            yield "}"
+            yield b"}"
         case list():
-            yield "["
+            yield b"["
             yield from _separated(map(_pieces, document))
-            yield "]"
+            yield b"]"
         case _:
-            yield json_text(document)
+            yield encoded(json_text(document))
 
 
-def _member(key: str, value: Any) -> Iterator[str]:
-    yield f"{json_text(key)}:"
+def _member(key: str, value: Any) -> Iterator[bytes]:
+    yield encoded(f"{json_text(key)}:")
     yield from _pieces(value)
 
 
-def _entries(reading: Reading) -> Iterator[str]:
+def _entries(reading: Reading) -> Iterator[bytes]:
+    written = reading.json()
+    return _separated([text] for text in _decoded(reading)) if written is None else written
+
+
+def _decoded(reading: Reading) -> Iterator[bytes]:
     for part in reading.parts():
         for start in range(0, len(part), WRITTEN_AT_ONCE):
-            yield json_text(part[start : start + WRITTEN_AT_ONCE])[1:-1]
+            yield encoded(json_text(part[start : start + WRITTEN_AT_ONCE])[1:-1])
 
 
-def _separated(members: Iterable[Iterable[str]]) -> Iterator[str]:
+def _separated(members: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
     for number, member in enumerate(members):
         if number:
-            yield ","
+            yield b","
         yield from member
 
 
-def _chunks(pieces: Iterable[str]) -> Iterator[bytes]:
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Pieces put together until they are worth a packet."""
-    waiting: list[str] = []
+    waiting: list[bytes] = []
     size = 0
     for piece in pieces:
         waiting.append(piece)
         size += len(piece)
-        if size >= CHUNK_CHARACTERS:
-            yield encoded("".join(waiting))
+        if size >= CHUNK_BYTES:
+            yield b"".join(waiting)
             waiting.clear()
             size = 0
-    yield encoded("".join(waiting))
+    yield b"".join(waiting)

@@ -285,8 +285,12 @@ class Pick(Part):
 
 @dataclass(frozen=True, slots=True)
 class Repeat(Part):
-    """What `parts` write, `count` times with `separator` between; each time `stride` bytes further on in the row."""
+    """What `parts` write, `count` times with `separator` between; each time `stride` bytes further on in the row.
 
+    Their offsets count from `offset` the first time.
+    """
+
+    offset: int
     parts: tuple[Part, ...]
     count: int
     stride: int
@@ -294,7 +298,7 @@ class Repeat(Part):
 
     @property
     def extent(self) -> int:
-        return (self.count - 1) * self.stride + extent(self.parts) if self.count else 0
+        return self.offset + (self.count - 1) * self.stride + extent(self.parts) if self.count else 0
 
     @property
     def longest(self) -> int:

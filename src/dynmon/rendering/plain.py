@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from dynmon.rendering.numbers import float_text
@@ -31,6 +32,7 @@ from dynmon.rendering.parts import (
     Repeat,
     Scaled,
     Text,
+    extent,
 )
 
 Rows = NDArray[np.uint8]
@@ -161,8 +163,12 @@ def _pick(part: Pick, rows: Rows) -> list[bytes]:
 
 
 def _repeat(part: Repeat, rows: Rows) -> list[bytes]:
-    times = [_lines(part.parts, rows[:, number * part.stride :]) for number in range(part.count)]
-    return [part.separator.join(texts) for texts in zip(*times, strict=True)] if times else [b""] * len(rows)
+    if not part.count:
+        return [b""] * len(rows)
+    shape = (len(rows), part.count, extent(part.parts))
+    places = as_strided(rows[:, part.offset :], shape, (rows.strides[0], part.stride, rows.strides[1]), writeable=False)
+    texts = _lines(part.parts, places.reshape(len(rows) * part.count, shape[2]))
+    return [part.separator.join(texts[start : start + part.count]) for start in range(0, len(texts), part.count)]
 
 
 COLUMNS: dict[type[Part], Callable[[Any, Rows], list[bytes]]] = {

@@ -149,7 +149,8 @@ class _Encoder:
 
     def repeat(self, part: Repeat) -> list[Step]:
         separator = {"start": self._pooled(part.separator), "separator": len(part.separator)}
-        return [{"count": part.count, "stride": part.stride, **separator}, *self.steps(part.parts)]
+        step = {"offset": part.offset, "count": part.count, "stride": part.stride, **separator}
+        return [step, *self.steps(part.parts)]
 
     def _pooled(self, text: bytes) -> int:
         start = len(self.pool)

@@ -53,7 +53,7 @@ def _picks(parts: Sequence[Part], offset: int) -> Iterator[tuple[int, int]]:
                 yield from _picks([part.otherwise], offset)
             case Repeat():
                 for number in range(part.count):
-                    yield from _picks(part.parts, offset + number * part.stride)
+                    yield from _picks(part.parts, offset + part.offset + number * part.stride)
 
 
 def _check(rows: Rows, needed: int, picks: list[tuple[int, int]]) -> None:

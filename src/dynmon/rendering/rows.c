@@ -27,7 +27,7 @@ enum form { JSON, EXPOSITION };
 struct step {
 	u32 kind;
 	u32 form;
-	u32 offset;		/* of the bytes in the row */
+	u32 offset;		/* of the bytes in the row, or of what repeated steps take for one */
 	u32 size;		/* of these bytes, or of a literal's text */
 	u32 shift;		/* of a bit-field */
 	u32 bits;
@@ -606,12 +606,12 @@ inlined const struct entry *picked(const struct plan *plan, const struct step *s
 
 static u8 *run(u8 *out, const struct plan *plan, const struct step *step, const struct step *end, const u8 *row);
 
-static u8 *repeat(u8 *out, const struct plan *plan, const struct step *step, const u8 *row)
+static u8 *repeat(u8 *out, const struct plan *plan, const struct step *step, const u8 *first)
 {
-	for (u32 number = 0; number < step->count; number++, row += step->stride) {
+	for (u32 number = 0; number < step->count; number++) {
 		if (number)
 			out = copy(out, plan->pool + step->start, step->separator);
-		out = run(out, plan, step + 1, step + 1 + step->inner, row);
+		out = run(out, plan, step + 1, step + 1 + step->inner, first + (u64)number * step->stride);
 	}
 	return out;
 }
@@ -673,7 +673,7 @@ static u8 *run(u8 *out, const struct plan *plan, const struct step *step, const 
 				out = copy(out, plan->pool + entry->start, entry->size);
 			break;
 		case REPEAT:
-			out = repeat(out, plan, step, row);
+			out = repeat(out, plan, step, own);
 			break;
 		}
 	}

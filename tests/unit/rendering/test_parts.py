@@ -75,8 +75,8 @@ def rows_of(*rows: bytes):
         (Choice(Integer(0, 1, is_signed=True), {-1: b"none"}, Literal(b"some")), b"\xff", b"none"),
         (Choice(Integer(0, 4), {6: b"tcp"}, Integer(0, 4)), b"\x07\0\0\0", b"7"),
         (Pick(0, [b"a", b"b"]), b"\x01\0\0\0", b"b"),
-        (Repeat((Integer(0, 1), Literal(b"!")), 3, 2), b"\x01\0\x02\0\x03", b"1!,2!,3!"),
-        (Repeat((Integer(0, 1),), 0, 1), b"", b""),
+        (Repeat(1, (Integer(1, 1), Literal(b"!")), 3, 2), b"\0\0\x01\0\x02\0\x03", b"1!,2!,3!"),
+        (Repeat(0, (Integer(0, 1),), 0, 1), b"", b""),
     ],
 )
 def test_a_part_writes_its_piece(part, row, expected):
