@@ -103,9 +103,10 @@ def read_distribution(
     width = source.buckets.count
     positions = source.buckets.positions(numbers)
     if source.has_sum_slot and source.buckets.last is not None:
-        is_sum: NDArray[np.bool_] = np.asarray(numbers == source.buckets.last + 1)
-        sums = amounts.rows(is_sum).grouped(owners[is_sum], count)
-        owners, positions, amounts = owners[~is_sum], positions[~is_sum], amounts.rows(~is_sum)
+        behind = source.buckets.last + 1
+        slots, others = np.flatnonzero(numbers == behind), np.flatnonzero(numbers != behind)
+        sums = amounts.rows(slots).grouped(owners[slots], count)
+        owners, positions, amounts = owners[others], positions[others], amounts.rows(others)
     counts = amounts.grouped(owners * width + positions, count * width)
     usable = counts.is_countable().reshape(count, width).all(axis=1)
     cumulated = counts.cumulated(width)
