@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 
 from starlette.responses import Response
 
 from dynmon.api.metrics import Telemetry
-from dynmon.cubes import CubeRegistry
+from dynmon.cubes import CubeRegistry, DynmonCube
+from dynmon.errors import DynmonError
 from dynmon.metrics import ExpositionFormat, Family, expose, family_from_prometheus
+
+_log = logging.getLogger(__name__)
 
 
 def exposition_format(accept: str) -> ExpositionFormat:
@@ -26,13 +30,34 @@ def exposition_response(pieces: Iterable[bytes], form: ExpositionFormat) -> Resp
 
 def daemon_exposition(registry: CubeRegistry, telemetry: Telemetry, form: ExpositionFormat) -> Iterator[bytes]:
     """Every cube's families and the daemon's own; nothing is drained."""
-    own = [family_from_prometheus(metric) for metric in telemetry.registry.collect()]
-    return expose(_of_cubes(registry), form, own)
+    of_cubes = list(_of_cubes(registry))  # before the daemon says how that went
+    return expose(of_cubes, form, _own(telemetry))
+
+
+def own_exposition(telemetry: Telemetry, form: ExpositionFormat) -> Iterator[bytes]:
+    """The daemon's own families alone."""
+    return expose((), form, _own(telemetry))
+
+
+def cube_exposition(cube: DynmonCube, form: ExpositionFormat) -> Iterator[bytes]:
+    """What `cube` has in the exposition of the daemon, with the same labels.
+
+    Raises:
+        DynmonError: It cannot be read at one moment; nothing is lost.
+    """
+    return expose(cube.families(), form)
+
+
+def _own(telemetry: Telemetry) -> list[Family]:
+    return [family_from_prometheus(metric) for metric in telemetry.registry.collect()]
 
 
 def _of_cubes(registry: CubeRegistry) -> Iterator[Family]:
     for cube in registry.cubes():
-        yield from cube.families()
+        try:
+            yield from cube.families()
+        except DynmonError as error:  # the other cubes are worth having; `dynmon_cube_failed_scrapes` counts it
+            _log.warning("cube %r cannot be scraped: %s", cube.name, error)
 
 
 def _accepted(accept: str) -> Iterator[tuple[str, float]]:

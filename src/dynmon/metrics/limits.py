@@ -8,6 +8,7 @@ there at the scrape before.
 
 from __future__ import annotations
 
+import time
 from weakref import WeakSet
 
 import numpy as np
@@ -35,7 +36,10 @@ class SeriesBudget:
 
 
 class SeriesLimit:
-    """One metric's: remembers by their hashes which series were on which side. For one scrape at a time."""
+    """One metric's: remembers by their hashes which series were on which side. For one scrape at a time.
+
+    `exported` and `folded` say how many there were of each at the last scrape, `created` when the first could begin.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = DEFAULT_SERIES_LIMIT if limit is None else limit
@@ -44,6 +48,11 @@ class SeriesLimit:
         self._folded = NOTHING
         self.exported = 0
         self.folded = 0
+        self.created = time.time()
+
+    def succeed(self, before: SeriesLimit) -> None:
+        """Go on for series that were exported under another limit so far."""
+        self._admitted, self._folded, self.created = before._admitted, before._folded, before.created
 
     def share(self, budget: SeriesBudget) -> None:
         """Let no more through than `budget` has room for, which others share."""
