@@ -69,10 +69,11 @@ class SeriesLimit:
 
     def admit(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Which of these series, all that there are, each once, are exported by themselves."""
-        stays = np.isin(hashes, self._admitted)
-        is_new = ~stays & ~np.isin(hashes, self._folded)
-        room = max(0, self._room - int(stays.sum()))
-        stays[np.flatnonzero(is_new)[:room]] = True
+        stays = _among(hashes, self._admitted)
+        room = self._room - int(np.count_nonzero(stays))
+        if room > 0:
+            is_new = ~(stays | _among(hashes, self._folded))
+            stays[np.flatnonzero(is_new)[:room]] = True
         self._admitted, self._folded = np.sort(hashes[stays]), np.sort(hashes[~stays])
         self.exported, self.folded = len(self._admitted), len(self._folded)
         return stays
@@ -80,3 +81,11 @@ class SeriesLimit:
     @property
     def _room(self) -> int:
         return min(self._limit, self._budget.room_for(self)) if self._budget else self._limit
+
+
+def _among(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:
+    """Which of them are among those that are `known`, in order."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return np.asarray(known.take(places) == hashes)
