@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from starlette.responses import Response
 
 from dynmon.api.metrics import Telemetry
+from dynmon.api.negotiation import qualities
 from dynmon.cubes import CubeRegistry
 from dynmon.metrics import ExpositionFormat, Family, expose, family_from_prometheus
 
 
 def exposition_format(accept: str) -> ExpositionFormat:
     """OpenMetrics, unless `accept` prefers the older text."""
-    qualities = dict(_accepted(accept))
-    openmetrics = _quality(qualities, ExpositionFormat.OPENMETRICS)
-    text = _quality(qualities, ExpositionFormat.TEXT)
+    wanted = qualities(accept)
+    openmetrics = _quality(wanted, ExpositionFormat.OPENMETRICS)
+    text = _quality(wanted, ExpositionFormat.TEXT)
     return ExpositionFormat.TEXT if text > openmetrics else ExpositionFormat.OPENMETRICS
 
 
@@ -35,27 +36,11 @@ def _of_cubes(registry: CubeRegistry) -> Iterator[Family]:
         yield from cube.families()
 
 
-def _accepted(accept: str) -> Iterator[tuple[str, float]]:
-    """The media types of an Accept header with their qualities (RFC 9110, section 12.5.1)."""
-    for part in accept.split(","):
-        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name.strip() == "q":
-                try:
-                    quality = float(value)
-                except ValueError:
-                    quality = 0.0
-        if media_type:
-            yield media_type, quality
-
-
-def _quality(qualities: dict[str, float], wanted: str) -> float:
-    """The quality of `wanted`: its own or that of the wildcard that covers it; without a header all are welcome."""
-    if not qualities:
+def _quality(wanted: dict[str, float], media_type: str) -> float:
+    """The quality of a type: its own or that of the wildcard that covers it; without a header all are welcome."""
+    if not wanted:
         return 1.0
-    for pattern in (wanted, wanted.partition("/")[0] + "/*", "*/*"):
-        if pattern in qualities:
-            return qualities[pattern]
+    for pattern in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+        if pattern in wanted:
+            return wanted[pattern]
     return 0.0
