@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from starlette.responses import Response
 
@@ -20,12 +20,12 @@ def exposition_format(accept: str) -> ExpositionFormat:
     return ExpositionFormat.TEXT if text > openmetrics else ExpositionFormat.OPENMETRICS
 
 
-def exposition_response(text: str, form: ExpositionFormat) -> Response:
+def exposition_response(pieces: Iterable[bytes], form: ExpositionFormat) -> Response:
     """The text with its content type."""
-    return Response(text, headers={"content-type": form.content_type, "vary": "Accept"})
+    return Response(b"".join(pieces), headers={"content-type": form.content_type, "vary": "Accept"})
 
 
-def daemon_exposition(registry: CubeRegistry, telemetry: Telemetry, form: ExpositionFormat) -> str:
+def daemon_exposition(registry: CubeRegistry, telemetry: Telemetry, form: ExpositionFormat) -> Iterator[bytes]:
     """Every cube's families and the daemon's own; nothing is drained."""
     own = [family_from_prometheus(metric) for metric in telemetry.registry.collect()]
     return expose(_of_cubes(registry), form, own)

@@ -270,8 +270,11 @@ class DynmonCube:
         """
         return self._events.listen(direction, names)
 
-    def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> str:
-        """The cube's own exposition, with the user's labels alone; `drain` is for what cannot be read otherwise."""
+    def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> Iterator[bytes]:
+        """The cube's own exposition, with the user's labels alone, in pieces that are written when they are asked for.
+
+        `drain` is for what cannot be read otherwise. Maps are read at once, not with the first piece.
+        """
         return expose(self._families(drain=drain), exposition_format)
 
     def families(self) -> list[Family]:

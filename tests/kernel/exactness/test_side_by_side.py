@@ -13,6 +13,7 @@ import pytest
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.metrics import ExpositionFormat
 from dynmon.models import AttachRequest, CubeConfig, DataplaneConfig, DetachRequest, Direction
+from tests.expositions import text_of
 from tests.kernel.exactness.counting import CODES, HOOKS, OPTIONS, PACKETS, READS, REPEAT, Hook, total
 from tests.support import Veth
 from tests.traffic import Wire
@@ -197,7 +198,7 @@ def test_reads_are_exact_while_everything_else_changes(
     actions = [
         lambda: cube.inject(other),
         come_and_go,
-        lambda: cube.open_metrics(ExpositionFormat.OPENMETRICS),
+        lambda: text_of(cube.open_metrics(ExpositionFormat.OPENMETRICS)),
         lambda: cube.read(INGRESS, drain=False),
         cube.families,
     ]

@@ -221,7 +221,7 @@ def test_thousands_of_parts_are_put_together_on_the_way(key_size):
 
 def test_keys_of_one_hash_stay_apart(monkeypatch):
     """Should two keys ever have one hash, they are still two keys."""
-    monkeypatch.setattr("dynmon.metrics.folding._hashes", lambda keys: np.zeros(len(keys), np.uint64))
+    monkeypatch.setattr("dynmon.metrics.folding.hashes_of", lambda keys: np.zeros(len(keys), np.uint64))
     ledger = ledger_of(MapType.HASH, widened=COUNT, key_size=16)
     for _ in range(3):
         ledger.add(counts({key: key for key in range(500)}, 16))

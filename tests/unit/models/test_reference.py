@@ -18,7 +18,7 @@ from dynmon.models import (
     PathConfig,
     validate_document,
 )
-from dynmon.models.dataplane import RESERVED_LABELS
+from dynmon.models.open_metrics import RESERVED_LABELS
 
 SECTIONS = {
     "A configuration": DataplaneConfig,
