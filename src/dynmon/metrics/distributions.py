@@ -108,7 +108,7 @@ def read_distribution(
         sums = amounts.rows(slots).grouped(owners[slots], count)
         owners, positions, amounts = owners[others], positions[others], amounts.rows(others)
     counts = amounts.grouped(owners * width + positions, count * width)
-    usable = counts.is_countable().reshape(count, width).all(axis=1)
+    usable = np.asarray(counts.is_countable().reshape(count, width).all(axis=1))
     cumulated = counts.cumulated(width)
     total = cumulated.rows(slice(width - 1, None, width))
     if counted is not None:
