@@ -64,7 +64,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
 def _add_exposition(operations: Operations, registry: CubeRegistry, telemetry: Telemetry) -> None:
     def scrape(request: Request) -> Response:
         form = exposition_format(request.headers.get("accept", ""))
-        return exposition_response(daemon_exposition(registry, telemetry, form), form)
+        return exposition_response(request, daemon_exposition(registry, telemetry, form), form)
 
     for path in ("/metrics", f"{BASE}/metrics"):
         operations.add(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dynmon.api.metrics import Telemetry
 from dynmon.api.negotiation import qualities
+from dynmon.api.streams import body_response
 from dynmon.cubes import CubeRegistry
 from dynmon.metrics import ExpositionFormat, Family, expose, family_from_prometheus
 
@@ -20,9 +22,9 @@ def exposition_format(accept: str) -> ExpositionFormat:
     return ExpositionFormat.TEXT if text > openmetrics else ExpositionFormat.OPENMETRICS
 
 
-def exposition_response(pieces: Iterable[bytes], form: ExpositionFormat) -> Response:
+def exposition_response(request: Request, pieces: Iterable[bytes], form: ExpositionFormat) -> Response:
     """The text with its content type."""
-    return Response(b"".join(pieces), headers={"content-type": form.content_type, "vary": "Accept"})
+    return body_response(request, pieces, {"content-type": form.content_type, "vary": "Accept"})
 
 
 def daemon_exposition(registry: CubeRegistry, telemetry: Telemetry, form: ExpositionFormat) -> Iterator[bytes]:
