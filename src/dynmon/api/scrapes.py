@@ -64,7 +64,7 @@ class Scrapes:
             form = _format(request)
             if seconds := _seconds(request.query_params):
                 self.registry.timing.extend(seconds)
-            return exposition_response(text(request, form), form)
+            return exposition_response(request, text(request, form), form)
 
         self.operations.add(
             "GET",
