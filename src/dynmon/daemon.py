@@ -30,6 +30,7 @@ from dynmon.cubes import CubeRegistry
 from dynmon.dataplane import Foundry, ProgramLog, PublicMaps
 from dynmon.errors import DynmonError
 from dynmon.otlp import Pusher, require_sdk
+from dynmon.rendering import ENGINE
 from dynmon.settings import (
     DEFAULT_ADDRESS,
     DEFAULT_BPFFS_DIR,
@@ -153,6 +154,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         help="what is kept of one metric between reads (default: %(default)s)",
     )
     parser.add_argument(
+        "--series-limit",
+        type=_series,
+        default=DEFAULT_READ_LIMITS.series,
+        metavar="N",
+        help="label sets that all metrics together may export (default: %(default)s)",
+    )
+    parser.add_argument(
         "--otlp",
         type=_endpoint,
         metavar="URL",
@@ -182,10 +190,17 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         log_level=options.loglevel,
         clang=options.clang,
         pin_roots=tuple(root.absolute() for root in options.pin_root or DEFAULT_PIN_ROOTS),
-        read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20),
+        read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20, options.series_limit),
         otlp=OtlpSettings(options.otlp, options.otlp_interval) if options.otlp else None,
         passive=options.passive,
     )
+
+
+def _series(text: str) -> int:
+    series = int(text) if text.isdecimal() else 0
+    if not series:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of series: 1 or more")
+    return series
 
 
 def _mebibytes(text: str) -> int:
@@ -277,6 +292,7 @@ def run(settings: Settings) -> int:
         loader = parts.enter_context(Loader())
         compiler = Compiler(settings.cache_dir, settings.compile_limits, settings.clang)
         parts.callback(compiler.close)
+        parts.enter_context(ENGINE.built_by(compiler.library))
         log = parts.enter_context(ProgramLog())
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits, settings.pin_roots)
         remove_leftovers(settings.pins_dir)

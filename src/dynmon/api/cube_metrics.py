@@ -33,6 +33,7 @@ DROPPED = "dynmon_dropped_entries"
 READS = "dynmon_metric_read_duration_seconds"
 FAILED_READS = "dynmon_metric_failed_reads"
 ENTRIES = "dynmon_map_entries"
+FOLDED = "dynmon_folded_series"
 MAX_ENTRIES = "dynmon_map_max_entries"
 EVENTS = "dynmon_events"
 LOST_EVENTS = "dynmon_lost_events"
@@ -57,6 +58,7 @@ FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     READS: (SummaryMetricFamily, "Reads of the metric by anybody, and the time they took without decoding", METRIC),
     FAILED_READS: (CounterMetricFamily, "Reads of the metric, and drains of its map, that failed", METRIC),
     ENTRIES: (GaugeMetricFamily, "Entries that the last read found in the metric's map, if it can fill up", METRIC),
+    FOLDED: (GaugeMetricFamily, "Series beyond the limit that the last scrape found, exported as one: other", METRIC),
     MAX_ENTRIES: (GaugeMetricFamily, "Entries that such a map has room for", METRIC),
     EVENTS: (CounterMetricFamily, f"Records taken out of the metric's map, {HEARD}", METRIC),
     LOST_EVENTS: (CounterMetricFamily, f"Records that the kernel had no room for, {HEARD}", METRIC),
@@ -96,6 +98,8 @@ def _add(families: Mapping[str, Any], cube: DynmonCube) -> None:
         labels = (metric.direction.value, metric.config.name)
         add(READS, labels, tally.reads, tally.seconds)
         add(FAILED_READS, labels, tally.failures)
+        if metric.export:
+            add(FOLDED, labels, metric.series_limit.folded)
         if tally.entries is not None:
             add(ENTRIES, labels, tally.entries)
             add(MAX_ENTRIES, labels, metric.bpf_map.info.max_entries)

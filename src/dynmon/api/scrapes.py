@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ QUERY: list[dict[str, Any]] = [
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_SECONDS},
     },
 ]
-Text = Callable[[Request, ExpositionFormat], str]
+Text = Callable[[Request, ExpositionFormat], Iterable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Scrapes:
             form = _format(request)
             if seconds := _seconds(request.query_params):
                 self.registry.timing.extend(seconds)
-            return exposition_response(text(request, form), form)
+            return exposition_response(request, text(request, form), form)
 
         self.operations.add(
             "GET",
@@ -77,13 +77,13 @@ class Scrapes:
             query=QUERY,
         )
 
-    def _everything(self, request: Request, form: ExpositionFormat) -> str:
+    def _everything(self, request: Request, form: ExpositionFormat) -> Iterable[bytes]:
         return daemon_exposition(self.registry, self.telemetry, form)
 
-    def _daemon(self, request: Request, form: ExpositionFormat) -> str:
+    def _daemon(self, request: Request, form: ExpositionFormat) -> Iterable[bytes]:
         return own_exposition(self.telemetry, form)
 
-    def _cube(self, request: Request, form: ExpositionFormat) -> str:
+    def _cube(self, request: Request, form: ExpositionFormat) -> Iterable[bytes]:
         return cube_exposition(self.registry.get(request.path_params["name"]), form)
 
 

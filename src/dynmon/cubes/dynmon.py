@@ -25,6 +25,7 @@ from dynmon.dataplane.shared_maps import offered, public_sides
 from dynmon.errors import DynmonError
 from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Page, Reading, expose, families_of
 from dynmon.metrics.events import BoundEvents
+from dynmon.metrics.limits import SeriesBudget
 from dynmon.metrics.tally import Tally
 from dynmon.models import (
     CubeConfig,
@@ -68,11 +69,13 @@ class DynmonCube:
         wait: Callable[[], None],
         limits: ReadLimits,
         pins: Path | None = None,
+        series: SeriesBudget | None = None,
     ) -> None:
         """Make the cube with the code of `config`; `placing` is held while chains and plugs change.
 
         `wait` returns when all programs have ended that were running at its call. Maps that the code pins by name
-        appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem.
+        appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem. `series` is what
+        all cubes together may export.
 
         Raises:
             InjectionError: The code cannot run; nothing is left behind.
@@ -90,6 +93,7 @@ class DynmonCube:
         self._placing = placing
         self._state = threading.RLock()
         self._closed = False
+        self._series = series
         self.failed_scrapes = 0
         self._dataplane = Dataplane(name, config.type, foundry)
         self._reads = Reads(name, self._dataplane, self._state, wait, limits)
@@ -236,8 +240,11 @@ class DynmonCube:
         """
         return self._events.listen(direction, names)
 
-    def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> str:
-        """The cube's own exposition, with the user's labels alone; `drain` is for what cannot be read otherwise."""
+    def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> Iterator[bytes]:
+        """The cube's own exposition, with the user's labels alone, in pieces that are written when they are asked for.
+
+        `drain` is for what cannot be read otherwise. Maps are read at once, not with the first piece.
+        """
         return expose(self._families(drain=drain), exposition_format)
 
     def families(self) -> list[Family]:
@@ -255,7 +262,7 @@ class DynmonCube:
     def _families(self, *, drain: bool = False, cube: str | None = None) -> list[Family]:
         with self._reads.lock:
             entries = self._reads.exporter(pops=drain)
-            return families_of(self._reads.metrics(), entries, drain=drain, cube=cube)
+            return families_of(self._reads.metrics(), entries, drain=drain, cube=cube, budget=self._series)
 
     def anomalies(self, direction: Direction) -> int:
         """Packets whose verdict was neither RX_OK nor RX_DROP since the code was injected; they passed."""

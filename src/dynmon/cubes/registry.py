@@ -18,6 +18,7 @@ from dynmon.cubes.placing import Placing
 from dynmon.cubes.simplebridge import SimpleBridge
 from dynmon.cubes.timing import ProgramTiming
 from dynmon.dataplane import Foundry, ProgramLog
+from dynmon.metrics.limits import SeriesBudget
 from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
 from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
@@ -49,6 +50,7 @@ class CubeRegistry:
         self._pins = pins
         self._read_limits = read_limits
         self._passive = passive
+        self._series = SeriesBudget(read_limits.series)
         self._grace = GracePeriod()
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
@@ -74,8 +76,17 @@ class CubeRegistry:
             cube_id = next(self._ids)
             self._log.register(cube_id, name)
             try:
-                lock, wait = self.placing.lock, self._grace.wait
-                cube = DynmonCube(name, cube_id, config, self._foundry, lock, wait, self._read_limits, self._pins)
+                cube = DynmonCube(
+                    name,
+                    cube_id,
+                    config,
+                    self._foundry,
+                    self.placing.lock,
+                    self._grace.wait,
+                    self._read_limits,
+                    self._pins,
+                    self._series,
+                )
             except BaseException:
                 self._log.forget(cube_id)
                 raise

@@ -65,6 +65,7 @@ class Account:
         whole = next((ledger for each in others if (ledger := each._whole)), None)
         if before:
             self.tally = before.tally
+            self.metric.series_limit.succeed(before.metric.series_limit)
             self._waiting = before._waiting
             # What was observed is of no use once the map is drained: less in it is not a counter that was set back.
             self._observed = None if self._is_swapping else before._observed

@@ -80,3 +80,18 @@ class UnusableMerge(UnusableMap):
 
     def fields(self) -> Mapping[str, Any]:
         return {**super().fields(), "reason": self.reason}
+
+
+class UnusableMetadata(UnusableMap):
+    """A metric cannot be exported as its `open-metrics-metadata` says; `path` is the place in there."""
+
+    def __init__(self, metric: str, thing: str, direction: Direction, path: str, reason: str, hint: str = "") -> None:
+        place = f"open-metrics-metadata.{path}"
+        super().__init__(
+            metric, thing, direction, f"of the {direction} code cannot be exported like that: {place}: {reason}", hint
+        )
+        self.path = place
+        self.reason = reason
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "path": self.path, "reason": self.reason}

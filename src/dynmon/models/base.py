@@ -177,6 +177,7 @@ SENTENCES = {
     "list_type": "must be a list",
     "int_type": "must be a whole number",
     "finite_number": "must be a number that is not infinite",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "invalid-json-value": "must be what JSON has: a number, a string, a list, an object, true, false or null",

@@ -14,13 +14,13 @@ from dynmon.metrics import (
     Family,
     FamilyType,
     Sample,
-    expose,
     family_from_prometheus,
     merge,
     render_openmetrics,
     render_text,
 )
 from dynmon.metrics.exposition import number_text
+from tests.expositions import exposed, text_of
 
 FAMILIES = [
     Family("packets", FamilyType.COUNTER, "Packets.", (Sample("_total", (), 2**64 - 1),)),
@@ -60,18 +60,18 @@ ratio{k="é"} NaN
 
 
 def test_openmetrics_whole():
-    assert OPENMETRICS == render_openmetrics(FAMILIES)
+    assert OPENMETRICS == text_of(render_openmetrics(FAMILIES))
     assert ["packets", "delta", "ratio", "flows"] == [family.name for family in parse_openmetrics(OPENMETRICS)]
 
 
 def test_text_whole():
-    assert TEXT == render_text(FAMILIES)
+    assert TEXT == text_of(render_text(FAMILIES))
     assert ["packets", "delta", "ratio", "flows"] == [family.name for family in parse_text(TEXT)]
 
 
 def test_nothing_is_a_valid_exposition():
-    assert "# EOF\n" == render_openmetrics([])
-    assert "" == render_text([])
+    assert "# EOF\n" == text_of(render_openmetrics([]))
+    assert "" == text_of(render_text([]))
 
 
 def test_content_types():
@@ -138,7 +138,7 @@ def test_whatever_users_name_their_metrics_the_exposition_is_valid(given_familie
         (ExpositionFormat.OPENMETRICS, parse_openmetrics),
         (ExpositionFormat.TEXT, parse_text),
     ):
-        parsed = list(parse(expose(given_families, exposition_format)))
+        parsed = list(parse(exposed(given_families, exposition_format)))
         assert expected == [(item.name, sorted(item.labels.items())) for family in parsed for item in family.samples]
         assert len(expected) == len({repr(series) for series in expected})
         assert len(merged) == len(parsed) == len({family.name for family in parsed})
@@ -192,7 +192,7 @@ def test_a_reason_does_not_take_the_name_from_a_family_with_samples():
 def test_many_reasons_are_cut_short():
     notes = tuple(f"reason {number} " + "x" * 1000 for number in range(100))
 
-    text = render_openmetrics([Family("a", FamilyType.UNKNOWN, "help", notes=notes)])
+    text = text_of(render_openmetrics([Family("a", FamilyType.UNKNOWN, "help", notes=notes)]))
 
     assert len(text) < 2000
     assert "and 96 more" in text
@@ -209,8 +209,8 @@ def test_the_daemons_collectors_keep_their_types():
     Enum("e", "enum", states=["up", "down"], registry=registry).state("up")
     own = [family_from_prometheus(metric) for metric in registry.collect()]
 
-    openmetrics = {family.name: family for family in parse_openmetrics(expose([], ExpositionFormat.OPENMETRICS, own))}
-    text = {family.name: family for family in parse_text(expose([], ExpositionFormat.TEXT, own))}
+    openmetrics = {family.name: family for family in parse_openmetrics(exposed([], ExpositionFormat.OPENMETRICS, own))}
+    text = {family.name: family for family in parse_text(exposed([], ExpositionFormat.TEXT, own))}
 
     expected = {"c": "counter", "g": "gauge", "h": "histogram", "s": "summary", "i": "info", "e": "stateset"}
     assert expected == {name: family.type for name, family in openmetrics.items()}
