@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from dynmon import Monitor
@@ -35,6 +37,7 @@ static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *m
 }
 """
 DROP, PASS = "return RX_DROP;", "return RX_OK;"
+OVERWRITE_REGISTERS = 'asm volatile("r6 = 7; r7 = 7; r8 = 7; r9 = 7" : : : "r6", "r7", "r8", "r9");'
 METRIC = {"name": "packets", "map-name": "PKTS"}
 LIBBPF = '#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nSEC("tc") int looks(struct __sk_buff *s) { return -1; }'
 
@@ -133,6 +136,7 @@ def test_whatever_the_code_answers_the_next_cube_sees_the_packet(client, veth, b
     ("write", "seen"),
     [
         ("ctx->mark = 7;", "ctx->mark == 7"),
+        (f"ctx->mark = 7; {OVERWRITE_REGISTERS}", "ctx->mark == 7"),
         ("md->traffic_class = 7;", "ctx->mark == 7"),
         ("ctx->priority = 7;", "ctx->priority == 7"),
         ("ctx->cb[0] = 7; ctx->cb[4] = 7;", "ctx->cb[0] == 7 && ctx->cb[4] == 7"),
@@ -268,6 +272,21 @@ def test_a_dry_run_proves_too(client):
     with pytest.raises(ApiError, match="a passive cube cannot run"):
         client.request("POST", ("dynmon", "new"), body=body, query="dry-run=true")
     assert ["watch"] == [cube["name"] for cube in client.list()["dynmon"]]
+
+
+def test_a_dry_run_may_ask_for_it(client):
+    """Of a cube that is not passive, as a form or as JSON."""
+    client.create("watch")
+    place = f"{client.url}dynmon/watch/dry-run"
+    config = {"ingress-path": path("return bpf_redirect(1, 0);")}
+    as_form = {"passive": "true", "dataplane-config": json.dumps(config)}
+
+    assert 200 == httpx.post(place, json={"dataplane-config": config}).status_code
+    for answer in (
+        httpx.post(place, json={"passive": True, "dataplane-config": config}),
+        httpx.post(place, files={name: (None, value) for name, value in as_form.items()}),
+    ):
+        assert (422, "check") == (answer.status_code, answer.json()["stage"])
 
 
 def test_explain_proves_without_a_daemon(tmp_path):

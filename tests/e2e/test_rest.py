@@ -85,6 +85,8 @@ def test_the_whole_cube(dm: httpx.Client) -> None:
         "loglevel",
         "parent",
         "passive",
+        "attachments",
+        "selectors",
         "dataplane-config",
         "metrics",
         "verdicts",
@@ -103,21 +105,14 @@ def test_the_whole_cube(dm: httpx.Client) -> None:
 
 def test_links(dm: httpx.Client) -> None:
     here = f"//{dm.base_url.netloc.decode()}/polycube/v1/dynmon/dm/"
-    children = (
-        "uuid",
-        "type",
-        "service-name",
-        "loglevel",
-        "dataplane-config",
-        "metrics",
-        "open-metrics",
-        "passive",
-        "verdicts",
-    )
+    children = ("uuid", "type", "service-name", "loglevel", "dataplane-config", "metrics", "open-metrics")
 
     links = dm.get("/dynmon/dm/").json()["_links"]
 
-    assert [{"rel": "self", "href": here}, *({"rel": rel, "href": f"{here}{rel}/"} for rel in children)] == links
+    assert [
+        {"rel": "self", "href": here},
+        *({"rel": rel, "href": f"{here}{rel}/"} for rel in (*children, "passive", "verdicts")),
+    ] == links
     for link in links:
         assert 200 == dm.get(f"http:{link['href']}").status_code
 

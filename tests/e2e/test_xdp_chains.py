@@ -16,6 +16,7 @@ from tests.daemon import Daemon, start_daemon
 from tests.e2e.test_polycubectl import Polycubectl
 from tests.hooks import attached, exists, program_ids
 from tests.kernel.bpf.objects import XDP_COUNTER, compile_c
+from tests.rooms import room
 from tests.support import Veth, eventually, needs, run, wait_until
 
 pytestmark = needs("kernel", "clang", "bpftool")
@@ -155,6 +156,54 @@ def test_a_foreign_program_is_not_touched(client: DynmonClient, veth: Veth, fore
         client.delete(name)
 
     assert before == attached(veth.host)
+
+
+def test_a_foreign_program_survives_the_daemon(veth: Veth, state_root: Path, foreign: int) -> None:
+    """One that is killed, with a cube that was refused there and one at tc behind it."""
+    before = attached(veth.host)
+    daemon = start_daemon(state_root / "killed_behind_foreign")
+    with DynmonClient(daemon.url) as client:
+        put_on(client, "behind", veth.host, "TC")
+        with pytest.raises(ApiError, match="already has an XDP program"):
+            put_on(client, "refused", veth.host, "XDP_SKB")
+
+        daemon.end(signal.SIGKILL)
+
+    wait_until(lambda: before == attached(veth.host), "the interface to be as before")
+    assert {foreign} == program_ids(veth.host)
+
+
+@TYPES
+def test_a_chain_in_another_namespace(client: DynmonClient, kind: str) -> None:
+    """The daemon looks in from its own, at every change."""
+    with room("chained") as blue:
+        before = blue.attached()
+        for name in ("th2", "th1", "th3"):
+            put_on(client, name, blue.port, kind, position="first" if name == "th1" else "last")
+        blue.send("ingress", FRAME, count=5)
+        eventually(lambda: packets(client, IN_ORDER[:3]), [5, 5, 5])
+        client.inject("th1", path(CODE.replace("RX_OK", "RX_DROP")))
+        client.detach("th2", blue.port)
+        blue.send("ingress", FRAME, count=3)
+        eventually(lambda: packets(client, IN_ORDER[:3]), [3, 5, 5])
+        for name in ("th1", "th3"):
+            client.delete(name)
+        assert before == blue.attached()
+
+
+def test_a_cube_at_tc_is_behind_those_at_xdp(client: DynmonClient, veth: Veth) -> None:
+    """Wherever it is in the chain of the interface."""
+    put_on(client, "tc", veth.host, "TC")
+    for name in ("one", "two"):
+        put_on(client, name, veth.host, "XDP_SKB")
+    assert ["one", "two", "tc"] == [entry["cube"] for entry in client.hooks(veth.host)["ingress"]]
+    client.inject("two", path(CODE.replace("RX_OK", "RX_DROP")))
+    veth.send_in(FRAME, count=4)
+    eventually(lambda: packets(client, ["one", "two", "tc"]), [4, 4, 0])
+
+    client.delete("two")
+    veth.send_in(FRAME, count=3)
+    eventually(lambda: packets(client, ["one", "tc"]), [7, 3])
 
 
 @TYPES

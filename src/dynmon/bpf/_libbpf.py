@@ -128,6 +128,8 @@ map_key_type = prototype("bpf_map__btf_key_type_id", c_uint32, c_void_p, fails=n
 map_value_type = prototype("bpf_map__btf_value_type_id", c_uint32, c_void_p, fails=never)
 map_pin_path = prototype("bpf_map__pin_path", c_char_p, c_void_p, fails=never)  # NULL: it is not to be pinned
 map_inner = prototype("bpf_map__inner_map", c_void_p, c_void_p, fails=never)  # NULL: it declares none
+map_set_key_size = prototype("bpf_map__set_key_size", c_int, c_void_p, c_uint32, fails=negative)
+map_set_value_size = prototype("bpf_map__set_value_size", c_int, c_void_p, c_uint32, fails=negative)
 map_set_max_entries = prototype("bpf_map__set_max_entries", c_int, c_void_p, c_uint32, fails=negative)
 map_set_autocreate = prototype("bpf_map__set_autocreate", c_int, c_void_p, c_bool, fails=negative)
 map_set_pin_path = prototype("bpf_map__set_pin_path", c_int, c_void_p, c_char_p, fails=negative)

@@ -13,7 +13,7 @@ RULES = tuple(
     Rule(re.compile(pattern), words, f"{hint}, {OTHER_CUBE}" if hint else OTHER_CUBE.removeprefix("or "))
     for pattern, words, hint in (
         (
-            r"cannot write into packet|does not allow writes to packet",
+            r"cannot write into packet",
             "a passive cube may not write to the packet",
             "copy the bytes into a variable and change them there",
         ),

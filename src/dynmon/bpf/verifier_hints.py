@@ -276,6 +276,11 @@ RULES = (
         "TC and XDP programs may call only what the kernel registers for them, and nothing that can sleep",
     ),
     _rule(
+        r"failed to find the address for kernel symbol '(?P<name>\w+)'",
+        "this kernel does not tell where its variable {name} is",
+        "do without it, or use a kernel that was built with CONFIG_KALLSYMS_ALL",
+    ),
+    _rule(
         r"arg#?\d+ .*|Arg#\d+|Global function \w+\(\)|[Cc]aller passes invalid args",
         "the arguments or the result of a function that is checked by itself are of a kind that it cannot have",
         "make the function static __always_inline, or let it take ctx, numbers and pointers to structs (which it "

@@ -49,7 +49,7 @@ class Attachments:
         self._placing = placing
         self._state = state
         self._closed = False
-        self.selections: list[Selection] = []
+        self._selections: list[Selection] = []
 
     @property
     def parent(self) -> str:
@@ -58,13 +58,18 @@ class Attachments:
             for each in self._dataplane.attachments:
                 if name := each.current_name():
                     return each.selector or name
-            return next((each.selector.text for each in self.selections), "")
+            return next((each.selector.text for each in self._selections), "")
+
+    @property
+    def selections(self) -> list[Selection]:
+        """The selectors that the cube is attached to, oldest first, with what became of them."""
+        with self._state:
+            return list(self._selections)
 
     @property
     def selectors(self) -> list[str]:
-        """The selectors that the cube is attached to, oldest first."""
-        with self._state:
-            return [each.selector.text for each in self.selections]
+        """The same as they were written."""
+        return [each.selector.text for each in self.selections]
 
     def names(self) -> list[str]:
         """What the cube can be detached from."""
@@ -76,13 +81,14 @@ class Attachments:
         """All attachments, oldest first, and then the interfaces where selectors could not attach."""
         with self._state:
             seen = [_status(each) for each in self._dataplane.attachments if _is_known(each)]
-            return [*seen, *(status for each in self.selections for status in each.refused.values())]
+            # Whoever changes them does not hold this lock.
+            return [*seen, *(status for each in self._selections for status in list(each.refused.values()))]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing that can come or go."""
         with self._state:
-            return not self._dataplane.attachments and not self.selections
+            return not self._dataplane.attachments and not self._selections
 
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; to be asked, and used, while no chain changes."""
@@ -140,8 +146,15 @@ class Attachments:
             if selector.text in self.selectors:
                 raise AlreadyAttached(self._cube, selector.text)
             selection = Selection(selector)
-            self.selections.append(selection)
+            self._selections.append(selection)
             return selection
+
+    def deselect(self, selector: str) -> bool:
+        """Be attached to what `selector` means no more; whether the cube was. Nothing is detached by this alone."""
+        with self._state:
+            before = len(self._selections)
+            self._selections = [each for each in self._selections if each.selector.text != selector]
+            return len(self._selections) < before
 
     def brought_by(self, selector: str) -> list[Attachment]:
         """Where a selector has brought the cube."""
@@ -164,7 +177,7 @@ class Attachments:
         """Run where the port of `chain` is plugged in now, if the cube is on that port."""
         with self._state:
             for each in self._dataplane.attachments:
-                if each.chain is not chain:
+                if each.chain is not chain or (each.point is point and not each.trouble):
                     continue
                 self._dataplane.move(each, None)
                 taken = [other for other in self._dataplane.attachments if point and other.point is point]
@@ -187,7 +200,7 @@ class Attachments:
                     if not each.chain.is_port:
                         each.place = each.place.renamed(name)
                     self._dataplane.leave(each)
-            for selection in self.selections:
+            for selection in self._selections:
                 selection.refused.pop(located.index, None)
 
     def has_trouble(self, chain: Chain) -> bool:
@@ -199,7 +212,7 @@ class Attachments:
         """Be attached to nothing, and never again; the dataplane detaches."""
         with self._state:
             self._closed = True
-            self.selections.clear()
+            self._selections.clear()
 
     def _changing(self) -> threading.RLock:
         if self._closed:

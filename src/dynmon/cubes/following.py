@@ -30,6 +30,7 @@ from dynmon.netdev import (
     Located,
     NetLink,
     Place,
+    PortNotFound,
     Selector,
     locate,
     net_links,
@@ -73,21 +74,19 @@ class Following:
         """
         try:
             with self._placing.lock:
-                selection = next((each for each in cube.attachments.selections if each.selector.text == port), None)
-                if selection is None:
-                    self._hand_over(cube, [self._named(cube, port)])
-                    return
-                cube.attachments.selections.remove(selection)
+                if not cube.attachments.deselect(port):
+                    self._hand_over(cube, self._named(cube, port))
             self._clear(cube, port)
         finally:
             self.settle()
 
     def forget(self, cube: DynmonCube) -> None:
         """Leave all that selectors have brought; for a cube that is about to go."""
-        with self._placing.lock:
-            selections, cube.attachments.selections = cube.attachments.selections, []
-        for each in selections:
-            self._clear(cube, each.selector.text)
+        selectors = cube.attachments.selectors
+        for each in selectors:
+            cube.attachments.deselect(each)
+        for each in selectors:
+            self._clear(cube, each)
 
     def settle(self) -> None:
         """Listen as long as there is somebody to whom it matters, and keep no empty attach points."""
@@ -106,7 +105,7 @@ class Following:
         for each in cube.attachments.brought_by(selector):
             with self._placing.lock:
                 cube.attachments.take_off(each)
-                self._hand_over(cube, [each])
+                self._hand_over(cube, each)
 
     def _named(self, cube: DynmonCube, port: str) -> Attachment:
         try:
@@ -127,16 +126,16 @@ class Following:
             for link in links.values():
                 self._apply(cube, selection, link, links)
 
-    def _hand_over(self, cube: DynmonCube, left: Iterable[Attachment]) -> None:
+    def _hand_over(self, cube: DynmonCube, left: Attachment) -> None:
         """What the cube has left may be meant by a selector of it."""
-        if not cube.attachments.selections:
+        selections = cube.attachments.selections
+        if not selections or left.point is None or left.point.located.namespace:
             return
         links = net_links()
-        for each in left:
-            link = links.get(each.point.located.index) if each.point and not each.point.located.namespace else None
-            for selection in list(cube.attachments.selections):
-                if link:
-                    self._apply(cube, selection, link, links)
+        link = links.get(left.point.located.index)
+        if link:
+            for selection in selections:
+                self._apply(cube, selection, link, links)
 
     def _apply(self, cube: DynmonCube, selection: Selection, link: NetLink, links: Mapping[int, NetLink]) -> None:
         """Let a cube be at an interface if, and only if, one of its selectors means it."""
@@ -148,7 +147,7 @@ class Following:
             is_meant = selector.matches(link, links)
             if attachment and attachment.selector == selector.text and not is_meant:
                 cube.attachments.take_off(attachment)
-                self._hand_over(cube, [attachment])
+                self._hand_over(cube, attachment)
             elif is_meant and not attachment:
                 self._bring(cube, selection, link)
             if attachment or not is_meant:
@@ -182,14 +181,16 @@ class Following:
             self.settle()
 
     def _run(self, watch: LinkWatch) -> None:
-        try:
-            while (changes := watch.wait()) is not None:
-                try:
+        is_wanted = True
+        while is_wanted:
+            try:
+                if changes := watch.wait():
                     self._follow(changes, watch.links)
-                except Exception:  # the next change must be heard all the same
-                    _log.exception("cannot follow what happened to the interfaces")
-        finally:
-            watch.close()
+                else:
+                    is_wanted = False
+            except Exception:  # the next change must be heard all the same
+                _log.exception("cannot follow what happened to the interfaces")
+        watch.close()
 
     def _follow(self, changes: Changes, links: Mapping[int, NetLink]) -> None:
         for index, link in changes.gone.items():
@@ -200,17 +201,19 @@ class Following:
             self._placing.interface_changed(present.index)
             for cube in self._cubes():
                 self._follow_one(cube, present, links)
-        with self._placing.lock:
-            self._placing.forget_empty_points()
+        self.settle()
 
     def _follow_one(self, cube: DynmonCube, link: NetLink, links: Mapping[int, NetLink]) -> None:
-        for attachment in cube.attachments.awaiting(link.name):
-            request = AttachRequest(cube=cube.name, port=str(attachment.place))
-            try:
-                self._placing.attach_again(cube, attachment, request)
-            except InterfaceNotFound:
-                continue  # again gone, or no port of that master yet
-            except DynmonError as error:
-                attachment.trouble = str(error)
-        for selection in list(cube.attachments.selections):
+        with self._placing.lock:
+            for attachment in cube.attachments.awaiting(link.name):
+                self._attach_again(cube, attachment)
+        for selection in cube.attachments.selections:
             self._apply(cube, selection, link, links)
+
+    def _attach_again(self, cube: DynmonCube, attachment: Attachment) -> None:
+        try:
+            self._placing.attach_again(cube, attachment)
+        except (InterfaceNotFound, PortNotFound):
+            return  # gone again, or no port of that master yet
+        except DynmonError as error:
+            attachment.trouble = str(error)

@@ -83,19 +83,19 @@ class Placing:
             returns = request.on_return is not None
             self._attach(cube, Attachment(point.at_wire, place, point, selector, returns), request)
 
-    def attach_again(self, cube: DynmonCube, attachment: Attachment, request: AttachRequest) -> None:
-        """Attach a cube to an interface that has returned.
+    def attach_again(self, cube: DynmonCube, attachment: Attachment) -> None:
+        """Attach a cube to an interface that has returned, at the end of the chain.
 
         Raises:
             DynmonError: As `attach`.
         """
         with self.lock, ExitStack() as undo:
-            point = self._point(locate(attachment.place), str(attachment.place))
-            before = attachment.chain
+            port, before = str(attachment.place), attachment.chain
+            point = self._point(locate(attachment.place), port)
             attachment.chain, attachment.point, attachment.trouble = point.at_wire, point, ""
             undo.callback(setattr, attachment, "chain", before)
             undo.callback(setattr, attachment, "point", None)
-            self._attach(cube, attachment, request)
+            self._attach(cube, attachment, AttachRequest(cube=cube.name, port=port))
             undo.pop_all()
 
     def lineup(self, port: str) -> Lineup:

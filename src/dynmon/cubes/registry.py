@@ -167,8 +167,9 @@ class CubeRegistry:
         try:
             if isinstance(cube, DynmonCube):
                 self._following.forget(cube)
-                self._log.forget(cube.cube_id)
             cube.close()
+            if isinstance(cube, DynmonCube):
+                self._log.forget(cube.cube_id)
             self._following.settle()
         finally:
             with self._lock:

@@ -4,6 +4,7 @@ Index 0 is nearest the wire: a received packet meets it first, a sent packet mee
 an interface is plugged into, index 0 is nearest the cube, so a packet that enters meets it last. The kernel keeps one
 list of programs for each hook, in the order in which they run. A cube without code for a direction has a place in the
 chain but no program in that list, so a new program goes before the next one, in running order, that has a link there.
+At XDP the kernel has no such list; that one is ours, see `xdp_chain`.
 """
 
 from __future__ import annotations

@@ -250,6 +250,8 @@ class Dataplane:
         for attachment in self._attachments:
             for link in attachment.links.values():
                 link.abandon()
+        # Chains know us, too: without the circle the foundry's sockets are closed with whoever let us go.
+        self._attachments.clear()
         for path in self._paths.values():
             path.close()
 
@@ -304,10 +306,10 @@ class Dataplane:
 
 
 def _close_links(attachment: Attachment) -> None:
-    links = list(attachment.links.values())
-    attachment.links.clear()
-    for link in links:
-        link.close()
+    with ExitStack() as all_of_them:  # whatever becomes of the others
+        for link in attachment.links.values():
+            all_of_them.callback(link.close)
+        attachment.links.clear()
 
 
 def _runs(link: Link, program: Program) -> bool:

@@ -158,6 +158,8 @@ class XdpChain:
             if each:
                 each.close()
         self._grace.close()
+        # They know us: without the circle the foundry's sockets are closed with whoever let us go.
+        self._members, self._slots = [], []
 
     def _living(self) -> list[XdpMember]:
         """The members, without one that the garbage collector took away, program and all, in the middle of a change."""

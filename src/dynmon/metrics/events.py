@@ -170,11 +170,10 @@ def _check(config: MetricConfig, bpf_map: BpfMap) -> None:
 
 def _record_type(given: str | None, bpf_map: BpfMap, btf: Btf) -> TypedPlan | None:
     if given is None:
-        # The value of a perf event array is a descriptor, whatever its records are.
-        is_perf = bpf_map.info.map_type is MapType.PERF_EVENT_ARRAY
-        declared = VOID if is_perf else btf.map_types.get(bpf_map.info.name, UNTYPED).value_type_id
+        declared = btf.map_types.get(bpf_map.info.name, UNTYPED).value_type_id
         typed = TypedPlan(plan_for(btf, declared), btf.describe(declared)) if declared != VOID else None
-        return typed if typed and typed.plan.size else None
+        # The value of a perf event array is a descriptor of four bytes, unless it is declared as what it cannot be.
+        return typed if typed and typed.plan.size not in (0, bpf_map.info.value_size) else None
     try:
         typed = TypedPlan(type_named(btf, given), given)
     except UndecodableType as error:

@@ -47,6 +47,7 @@ class LinkWatch:
                 self._door.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE_BYTES)
             self._door.bind((0, GROUP_LINK))
             self._links = net_links()
+            self._has_missed = False
             self._end = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         except OSError as error:
             raise KernelError("listen to changes of interfaces", error) from error
@@ -58,13 +59,19 @@ class LinkWatch:
         return self._links
 
     def wait(self) -> Changes | None:
-        """What has happened since the last call, as soon as there is something; None when the waiting was ended."""
+        """What has happened since the last call, as soon as there is something; None when the waiting was ended.
+
+        Raises:
+            OSError: The kernel would not say. The next call makes up for it, when something happens again.
+        """
         poll = select.poll()
         for descriptor in (self._door.fileno(), self._end):
             poll.register(descriptor, select.POLLIN)
         if self._end in dict(poll.poll()):
             return None
         changes = Changes()
+        if self._has_missed:
+            self._look_again(changes)
         with suppress(BlockingIOError):
             for _ in range(MOST_AT_ONCE):
                 self._hear(changes)
@@ -99,7 +106,9 @@ class LinkWatch:
                     changes.touched.add(link.index)
 
     def _look_again(self, changes: Changes) -> None:
+        self._has_missed = True
         before, self._links = self._links, net_links()
+        self._has_missed = False
         changes.gone |= {index: link for index, link in before.items() if index not in self._links}
         changes.touched = set(self._links)
 

@@ -364,6 +364,8 @@ class Walk:
         victims = [
             each.fd for name, each in path.maps.items() if name in path.swapping and name not in ("QUEUE", "STACK")
         ]
+        if path.idle and plane.attachments:
+            victims.append(path.idle.program.fd)
         for attachment in plane.attachments:
             victims += switched_by(attachment.links[way])
         if not victims:

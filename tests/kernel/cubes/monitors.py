@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dynmon.cubes import CubeRegistry, DynmonCube
-from dynmon.models import AttachRequest, CubeConfig, CubeType, DetachRequest, Direction
-from tests.kernel.cubes.conftest import document
+from dynmon.models import AttachRequest, CubeConfig, CubeType, DataplaneConfig, DetachRequest, Direction
 from tests.support import eventually
 
 CODE = """
@@ -23,6 +22,11 @@ static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *m
 }
 """
 METRIC = {"name": "packets", "map-name": "PACKETS"}
+
+
+def document(paths: Mapping[str, Mapping[str, Any]]) -> DataplaneConfig:
+    """Paths by their direction, as in JSON."""
+    return DataplaneConfig.model_validate({f"{way}-path": path for way, path in paths.items()}, by_alias=True)
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from dynmon.cubes import AlreadyAttached, NotAttached
-from dynmon.cubes.errors import BroughtBySelector, NoPlaceInChain
-from dynmon.models import CubeType, LogLevel
+from dynmon.cubes.errors import BroughtBySelector, NoPlaceInChain, NothingToAwait
+from dynmon.models import BridgeConfig, CubeType, LogLevel
+from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import InterfaceNotFound, InvalidPort, LinkWatch
-from tests.kernel.cubes.interfaces import attached, ip, make, send
+from tests.hooks import tcx_links
+from tests.kernel.cubes.interfaces import attached, both_up, ip, is_listening, make, send, up
 from tests.support import eventually, run, wait_until
 
 pytestmark = pytest.mark.usefixtures("wires")
@@ -34,7 +36,7 @@ def test_down_and_up_and_a_new_mtu_change_nothing(monitors):
     make("w0")
     monitors.on("w0", "m")
     ip("link set w0 down", "link set w0 mtu 1400", "link set w0 up")
-    wait_until(lambda: "state UP" in run("ip", "link", "show", "w0"), "w0 to be up again")
+    both_up("w0")
     send("w0", 3)
 
     monitors.expect(m=[3, 0])
@@ -74,6 +76,23 @@ def test_an_awaited_interface_is_attached_to_when_it_returns(monitors, kind):
     assert "w0" == monitors.registry.get("m").parent
 
 
+def test_a_port_of_a_master_is_awaited_until_it_is_one_again(monitors):
+    make("w0")
+    ip("link add wbr up type bridge", "link set w0 master wbr")
+    monitors.make("m")
+    monitors.attach("m", "wbr:w0", on_return="attach")
+    ip("link del w0")
+    eventually(lambda: monitors.states("m"), [("wbr:w0", "awaited")])
+    make("w0")
+    monitors.on("w0", "witness")
+    assert [("wbr:w0", "awaited")] == monitors.states("m")
+    ip("link set w0 master wbr")
+    eventually(lambda: monitors.states("m"), [("wbr:w0", "attached")])
+    send("w0", 2)
+
+    monitors.expect(m=[2, 0], witness=[2, 0])
+
+
 def test_it_is_awaited_by_its_last_name_and_no_more_when_detached(monitors):
     make("w0")
     monitors.make("m")
@@ -99,12 +118,12 @@ def test_an_interface_that_moves_to_another_namespace_is_left(monitors):
         ip("link set w0 netns elsewhere")
         eventually(lambda: monitors.states("m"), [("w0", "awaited")])
         run("ip", "-n", "elsewhere", "link", "set", "w0", "up", "arp", "off")
-        wait_until(lambda: "state UP" in run("ip", "link", "show", "w0-far"), "the far end to be up")
+        wait_until(lambda: "w0-far" in up(), "the far end to be up")
         send("w0", 2)
         run("ip", "-n", "elsewhere", "link", "set", "w0", "netns", str(os.getpid()))
         eventually(lambda: monitors.states("m"), [("w0", "attached")])
         ip("link set w0 up")
-        wait_until(lambda: "state UP" in run("ip", "link", "show", "w0"), "w0 to be up again")
+        both_up("w0")
         send("w0", 3)
         monitors.expect(m=[3, 0])
     finally:
@@ -217,6 +236,8 @@ def test_selectors_that_cannot_be(monitors):
         monitors.attach("m", "netns/x/w*")
     with pytest.raises(InterfaceNotFound):
         monitors.attach("m", "w9")
+    with pytest.raises(NothingToAwait):
+        monitors.attach("m", "netns/x/w0", on_return="attach")
 
     assert ([], []) == (monitors.states("m"), monitors.registry.get("m").attachments.selectors)
 
@@ -243,19 +264,16 @@ def test_what_the_kernel_refuses_on_one_interface_stops_no_other(monitors):
 
 
 def test_the_thread_is_there_only_while_something_is_attached(monitors):
-    def listening() -> bool:
-        return any(thread.name == "dynmon-links" for thread in threading.enumerate())
-
-    assert not listening()
+    assert not is_listening()
     make("w0")
     monitors.on("w0", "m")
-    assert listening()
+    assert is_listening()
     monitors.detach("m", "w0")
-    assert not listening()
+    assert not is_listening()
     monitors.attach("m", "nothing*")
-    assert listening()
+    assert is_listening()
     monitors.registry.delete("m")
-    assert not listening()
+    assert not is_listening()
 
 
 def test_more_events_than_there_is_room_for(monitors, monkeypatch):
@@ -276,3 +294,60 @@ def test_more_events_than_there_is_room_for(monitors, monkeypatch):
 
     monitors.expect(m=[10, 10])
     assert overflows
+
+
+def test_a_program_that_somebody_took_off_is_shown_so(monitors):
+    """New code runs there again."""
+    make("w0")
+    monitors.make("m", directions=["ingress"])
+    monitors.attach("m", "w0")
+    run("bpftool", "link", "detach", "id", str(tcx_links("w0", "ingress")[0]))
+    (status,) = monitors.registry.get("m").attachments.status()
+    assert ("w0", "detached") == (status.port, status.state)
+    assert "somebody has taken its program off" in status.reason
+    monitors.registry.get("m").inject(monitors.registry.get("m").dataplane_config)
+    send("w0", 2)
+
+    monitors.expect(m=[2, 0])
+    assert [("w0", "attached")] == monitors.states("m")
+
+
+def test_changes_from_all_sides_at_once_come_to_an_end(monitors):
+    """Plugs, names, selectors, injections and reads, in threads of their own; every order of locks is the same."""
+    make("w0", "w1", "w2")
+    registry = monitors.registry
+    bridge = registry.create_bridge("br1", BridgeConfig(ports=(PortConfig(name="p", peer="w0"),)))
+    cube = monitors.make("m", swaps=True)
+    monitors.make("other")
+    monitors.attach("m", "br1:p")
+    monitors.attach("other", "br1:p")
+
+    def replug() -> None:
+        bridge.set_peer("p", "")
+        bridge.set_peer("p", "w0")
+
+    def name() -> None:
+        monitors.attach("m", "w1")
+        monitors.detach("m", "w1")
+
+    def select() -> None:
+        monitors.attach("other", "w[12]")
+        monitors.detach("other", "w[12]")
+
+    def come_and_go() -> None:
+        ip("link add w9 type veth peer name w9-far", "link del w9")
+
+    def read() -> None:
+        cube.read_all(drain=True)
+        cube.attachments.status()
+
+    actions = [replug, name, select, come_and_go, read, lambda: cube.inject(cube.dataplane_config)]
+    with ThreadPoolExecutor(len(actions)) as pool:
+        done = [pool.submit(lambda action=action: [action() for _ in range(15)]) for action in actions]
+        for each in done:
+            each.result(timeout=60)
+    cube.inject(cube.dataplane_config)
+    send("w0", 3)
+
+    monitors.expect(m=[3, 0])
+    assert ([("br1:p", "attached")], [("br1:p", "attached")]) == (monitors.states("m"), monitors.states("other"))

@@ -15,8 +15,9 @@ from dynmon.models import BridgeConfig, CubeType
 from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import PortNotFound
 from tests.hooks import attached
+from tests.kernel.cubes.interfaces import is_listening
 from tests.kernel.cubes.monitors import Monitors
-from tests.support import run, wait_until
+from tests.support import eventually, run, wait_until
 from tests.switching import EVERYBODY, Host, hosts
 
 
@@ -198,6 +199,8 @@ def test_a_port_that_is_no_more_detaches_its_monitors(monitors, registry, br1):
     registry.bridge("br1").remove_port("p0")
     assert ("", []) == (registry.get("a").parent, monitors.states("a"))
     assert "br1:p1" == registry.get("b").parent
+    registry.bridge("br1").remove_port("p1")
+    wait_until(lambda: not is_listening(), "nobody to hear of interfaces any more")
     registry.delete("br1")
 
     assert ("", []) == (registry.get("b").parent, monitors.states("b"))
@@ -246,7 +249,7 @@ def test_places_on_ports_that_cannot_be(monitors, br1):
 
 
 def test_a_port_and_its_new_peer_with_one_monitor_on_both(monitors, registry, br1):
-    """It counts each packet once; the port says why it does not run there."""
+    """It counts each packet once; the port says why it does not run there, until it does."""
     first, _, third = br1
     bridge = registry.bridge("br1")
     bridge.set_peer("p2", "")
@@ -259,6 +262,13 @@ def test_a_port_and_its_new_peer_with_one_monitor_on_both(monitors, registry, br
     status = registry.get("m").attachments.status()
     assert [("br1:p2", "refused"), (third.interface, "attached")] == [(each.port, each.state) for each in status]
     assert f"already attached to '{third.interface}'" in status[0].reason
+
+    monitors.on("br1:p2", "other")
+    monitors.detach("m", third.interface)
+    run("ip", "link", "set", third.interface, "mtu", "1400")
+    eventually(lambda: monitors.states("m"), [("br1:p2", "attached")])
+    shout(first, 2)
+    monitors.expect(m=[0, 5], other=[0, 2])
 
 
 def test_one_monitor_on_several_ports(monitors, registry, br1):

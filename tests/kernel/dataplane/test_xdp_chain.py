@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
@@ -20,6 +19,7 @@ from dynmon.trial import workbench
 from tests.hooks import attached, exists
 from tests.kernel.bpf.conftest import Counter, request_for
 from tests.kernel.bpf.objects import COUNTER
+from tests.kernel.cubes.test_failures import taken_away
 from tests.support import needs, open_descriptors, run, veth_pair
 
 pytestmark = needs("kernel", "clang", "bpftool")
@@ -247,19 +247,6 @@ def test_a_driver_without_native_xdp_is_refused_with_a_hint(bench):
     assert "try XDP_SKB" == refused.value.hint
 
 
-@contextmanager
-def refusing(descriptor: int) -> Iterator[None]:
-    """The kernel takes nothing by this descriptor meanwhile."""
-    kept, nothing = os.dup(descriptor), os.open("/dev/null", os.O_RDONLY)
-    os.dup2(nothing, descriptor)
-    try:
-        yield
-    finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
-        os.close(nothing)
-
-
 @pytest.mark.parametrize("there", [1, 2, 3])
 def test_a_change_that_fails_leaves_the_chain_as_it_was(bench, there, monkeypatch):
     names = "abc"[:there]
@@ -286,7 +273,7 @@ def test_a_change_that_fails_leaves_the_chain_as_it_was(bench, there, monkeypatc
 def test_code_that_the_kernel_refuses_leaves_the_slot_as_it_was(bench):
     for name in "ab":
         bench.join(name)
-    with refusing(bench.chain.dispatcher.slots.fd), pytest.raises(KernelError):
+    with taken_away(bench.chain.dispatcher.slots.fd), pytest.raises(KernelError):
         bench.members["a"].update(bench.counter().program)
 
     assert {"a": 5, "b": 5} == bench.packets(5)
@@ -310,6 +297,19 @@ def test_who_leaves_is_out_even_if_there_can_be_no_new_dispatcher(bench, monkeyp
 
     bench.join("d", before="c")
     assert {"a": 3, "b": 0, "d": 3, "c": 3} == bench.packets(3)
+
+
+def test_a_member_whose_program_is_closed_is_no_hindrance(bench):
+    """The garbage collector may close a cube in the middle of a change; the next one is without it."""
+    for name in "abc":
+        bench.join(name)
+    bench.counters.pop("b").program.close()
+
+    bench.join("d")
+    assert dict.fromkeys("acd", 3) == bench.packets(3)
+    for name in "abc":
+        bench.members[name].close()
+    assert 2 == bench.packets(2)["d"]
 
 
 @pytest.mark.parametrize("there", ["a", "ab", "abc"])

@@ -99,6 +99,10 @@ CAPTURED = [
     ("calling kernel function bpf_sock_destroy is not allowed", "the kernel function is not there"),
     ("program must be sleepable to call sleepable kfunc bpf_iter_task_new", "the kernel function is not there"),
     (
+        "ldimm64 failed to find the address for kernel symbol 'runqueues'.",
+        "this kernel does not tell where its variable runqueues is",
+    ),
+    (
         "arg#0 reference type('UNKNOWN ') size cannot be determined: -22; Caller passes invalid args into func#1 ('f')",
         "the arguments or the result of a function that is checked by itself",
     ),
