@@ -333,7 +333,8 @@ class Walk:
         reader = self._any(lambda each: not each.kind.is_popped)
         plane = self.cube._dataplane
         way = Direction(self.random.choice(WAYS))
-        path, link = plane.paths[way], plane.link(way)
+        path = plane.paths[way]
+        link = next((each.links.get(way) for each in plane.attachments), None)
         victims = [
             each.fd for name, each in path.maps.items() if name in path.swapping and name not in ("QUEUE", "STACK")
         ]
