@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -58,9 +59,11 @@ class CubeRegistry:
         self._cubes: dict[str, Cube] = {}
         self._reserved: set[str] = set()
         self.timing = ProgramTiming()
-        self.placing = Placing(self.cubes)
+        # Not a cycle: a forked child must let go of all this at once, without a garbage collection.
+        registry = weakref.proxy(self)
+        self.placing = Placing(lambda: registry.cubes())
         self.cabling = self.placing.cabling
-        self._following = Following(self.placing, self.cubes)
+        self._following = Following(self.placing, lambda: registry.cubes())
 
     def create(self, name: str, config: CubeConfig) -> DynmonCube:
         """Make a dynmon cube.
