@@ -16,7 +16,7 @@ from dynmon.rendering.program import SLACK, Program
 
 NAME = "dynmon-rows"
 # So much text is made in one call; of longer rows it is one row.
-CALL_BYTES = 4 << 20
+CALL_BYTES = 1 << 20
 _loads = itertools.count()
 
 
