@@ -19,12 +19,13 @@ def exposed(families, form=ExpositionFormat.OPENMETRICS, own=()):
 
 
 def samples_of(families):
-    """Samples by their whole names and labels, as both judges read them; they must agree but for ``_created``."""
+    """Samples by their whole names and labels, as both judges read them, without those that say when counting began."""
     read = [
         {
             (item.name, *(f"{key}={value}" for key, value in sorted(item.labels.items()))): item.value
             for family in parse(exposed(families, form))
             for item in family.samples
+            if not item.name.endswith("_created")
         }
         for form, parse in PARSERS.items()
     ]

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 REQUIRED = frozenset(filter(None, os.environ.get("DYNMON_TESTS_REQUIRE", "").split(",")))
+PROMETHEUS = shutil.which("prometheus", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
 ETH_P_ALL = 0x0003
@@ -53,6 +55,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "kernel": (_has_root, "needs root on a kernel with BPF"),
     "clang": (_has_clang, "needs clang on PATH, or the one that DYNMON_CLANG names"),
     "bpftool": (lambda: shutil.which("bpftool") is not None, "needs bpftool on PATH"),
+    "prometheus": (lambda: PROMETHEUS is not None, "needs Debian's prometheus, by scripts/setup dev or on PATH"),
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
     "sanitizers": (_has_sanitizers, "needs clang with its runtime library (apt-get install libclang-rt-14-dev)"),
     "tcx": (_has_tcx, "needs Linux 6.6 or later"),

@@ -148,6 +148,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         help="what is kept of one metric between reads (default: %(default)s)",
     )
     parser.add_argument(
+        "--series-limit",
+        type=_series,
+        default=DEFAULT_READ_LIMITS.series,
+        metavar="N",
+        help="label sets that all metrics together may export (default: %(default)s)",
+    )
+    parser.add_argument(
         "-l", "--loglevel", choices=LOG_LEVELS, default="info", help="what the daemon says (default: %(default)s)"
     )
     parser.add_argument("--clang", help="compile with this one, by name or path (default: $DYNMON_CLANG, else clang)")
@@ -161,8 +168,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         log_level=options.loglevel,
         clang=options.clang,
         pin_roots=tuple(root.absolute() for root in options.pin_root or DEFAULT_PIN_ROOTS),
-        read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20),
+        read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20, options.series_limit),
     )
+
+
+def _series(text: str) -> int:
+    series = int(text) if text.isdecimal() else 0
+    if not series:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of series: 1 or more")
+    return series
 
 
 def _mebibytes(text: str) -> int:

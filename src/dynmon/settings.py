@@ -47,11 +47,13 @@ class ReadLimits:
     """How much of the daemon's memory reading may take.
 
     `read_bytes` is what one read may take out of a map at once. `kept_bytes` is what is kept of one metric between
-    reads: totals of maps that are emptied, and what nobody has asked for yet.
+    reads: totals of maps that are emptied, and what nobody has asked for yet. `series` is how many
+    label sets all metrics together may export.
     """
 
     read_bytes: int = 256 << 20
     kept_bytes: int = 256 << 20
+    series: int = 2_000_000
 
 
 DEFAULT_READ_LIMITS = ReadLimits()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf.pins import PinFolder
+from dynmon.bpf.program import Runs
 from dynmon.compiler import Spelling
 from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, NotAttached
 from dynmon.cubes.events import EventHub, EventStream
@@ -20,8 +21,11 @@ from dynmon.cubes.reads import Reads
 from dynmon.dataplane import AttachPoint, Chain, Dataplane, Foundry, LoadedPath, Placement
 from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.shared_maps import offered, public_sides
-from dynmon.metrics import ExpositionFormat, Family, Page, Reading, expose, families_of
+from dynmon.errors import DynmonError
+from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Page, Reading, expose, families_of
 from dynmon.metrics.events import BoundEvents
+from dynmon.metrics.limits import SeriesBudget
+from dynmon.metrics.tally import Tally
 from dynmon.models import (
     AttachRequest,
     CubeConfig,
@@ -66,11 +70,13 @@ class DynmonCube:
         wait: Callable[[], None],
         limits: ReadLimits,
         pins: Path | None = None,
+        series: SeriesBudget | None = None,
     ) -> None:
         """Make the cube with the code of `config`; `placing` is held while the chains of interfaces change.
 
         `wait` returns when all programs have ended that were running at its call. Maps that the code pins by name
-        appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem.
+        appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem. `series` is what
+        all cubes together may export.
 
         Raises:
             InjectionError: The code cannot run; nothing is left behind.
@@ -87,6 +93,8 @@ class DynmonCube:
         self._placing = placing
         self._state = threading.RLock()
         self._closed = False
+        self._series = series
+        self.failed_scrapes = 0
         self._dataplane = Dataplane(name, config.type)
         self._reads = Reads(name, self._dataplane, self._state, wait, limits)
         self._events = EventHub(name)
@@ -278,13 +286,21 @@ class DynmonCube:
         return expose(self._families(drain=drain), exposition_format)
 
     def families(self) -> list[Family]:
-        """The families for an exposition of many cubes; no queue or stack is drained."""
-        return self._families(cube=self.name)
+        """The families for an exposition of many cubes; no queue or stack is drained.
+
+        Raises:
+            DynmonError: They cannot be read at one moment; nothing is lost.
+        """
+        try:
+            return self._families(cube=self.name)
+        except DynmonError:
+            self.failed_scrapes += 1
+            raise
 
     def _families(self, *, drain: bool = False, cube: str | None = None) -> list[Family]:
         with self._reads.lock:
             entries = self._reads.exporter(pops=drain)
-            return families_of(self._reads.metrics(), entries, drain=drain, cube=cube)
+            return families_of(self._reads.metrics(), entries, drain=drain, cube=cube, budget=self._series)
 
     def anomalies(self, direction: Direction) -> int:
         """Packets whose verdict was neither RX_OK nor RX_DROP since the code was injected; they passed."""
@@ -295,6 +311,20 @@ class DynmonCube:
     def dropped_entries(self, direction: Direction) -> int:
         """Entries that were drained and not kept, because there was no room for keys that were not known."""
         return self._reads.dropped(direction)
+
+    def runs(self, direction: Direction) -> Runs:
+        """How often the code ran since it was injected, and for how long: while the kernel timed programs."""
+        with self._state:
+            return self._dataplane.runs(direction)
+
+    def attached(self) -> list[tuple[str, Direction, bool]]:
+        """The port and direction of each link, and whether it is still there."""
+        with self._state:
+            return list(self._dataplane.attached())
+
+    def tallies(self) -> list[tuple[BoundMetric, Tally]]:
+        """What reading each metric has come to."""
+        return self._reads.tallies()
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""

@@ -27,6 +27,7 @@ from dynmon.metrics.events import BoundEvents
 from dynmon.metrics.extraction import Entries, pop, take
 from dynmon.metrics.ledger import Ledger
 from dynmon.metrics.readings import NOT_DRAINED, QUEUES, note_on, now
+from dynmon.metrics.tally import Tally
 from dynmon.models import Direction
 from dynmon.settings import ReadLimits
 
@@ -139,7 +140,8 @@ class Reads:
 
         def entries(metric: BoundMetric) -> tuple[BoundMetric, Entries | None]:
             account = accounts[id(metric)]
-            return account.export(self._live(account), pops=pops)
+            with account.tally.reading():
+                return account.export(self._live(account), pops=pops)
 
         return entries
 
@@ -152,6 +154,10 @@ class Reads:
         with self.lock:
             accounts = [each for each in self._items[direction] if isinstance(each, Account)]
             return sum(each.dropped for each in accounts)
+
+    def tallies(self) -> list[tuple[BoundMetric, Tally]]:
+        """What reading each metric has come to."""
+        return [(each.metric, each.tally) for each in self._accounts()]
 
     def settle(self) -> None:
         """Take over what a switch that did not come to its end has left behind; to be used with the lock held.
@@ -193,10 +199,11 @@ class Reads:
         if isinstance(item, BoundEvents):
             return item.reading()
         live = self._live(item)
-        if drain:
-            metric, entries, cursor = item.take(live, page)
-            return Reading(item.name, timestamp, metric, entries, note_on(entries), cursor)
-        metric, seen = item.look(live)
+        with item.tally.reading():
+            if drain:
+                metric, entries, cursor = item.take(live, page)
+                return Reading(item.name, timestamp, metric, entries, note_on(entries), cursor)
+            metric, seen = item.look(live)
         note = note_on(seen) if seen is not None else NOT_DRAINED.format(kind=item.kind)
         return Reading(item.name, timestamp, metric, seen, note)
 
@@ -217,13 +224,13 @@ class Reads:
             return item.reading()
         if not item.has_windows:
             return Reading(item.name, timestamp, item.metric, None, NO_WINDOWS.format(kind=item.kind))
-        if marks is None:
-            metric, entries = item.since(self._live(item), None)
-            return Reading(item.name, timestamp, metric, entries)
-        ledger, mark = marks.get((item.metric.direction, item.name), (None, None))
-        if ledger is None or ledger is not item.ledger:
-            raise TokenForgotten(self._cube, f"of {item.name!r}")
-        metric, entries = item.since(self._live(item), mark)
+        mark = None
+        if marks is not None:
+            ledger, mark = marks.get((item.metric.direction, item.name), (None, None))
+            if ledger is None or ledger is not item.ledger:
+                raise TokenForgotten(self._cube, f"of {item.name!r}")
+        with item.tally.reading():
+            metric, entries = item.since(self._live(item), mark)
         return Reading(item.name, timestamp, metric, entries)
 
     def _moment(self, items: Iterable[Item], *, switches: bool, whoever_asks: bool = False) -> int:
@@ -277,14 +284,22 @@ class Reads:
 
     def _drain(self, idle: BpfMap) -> None:
         accounts = [each for each in self._accounts() if idle.info.id in each.map_ids]
+        taken = 0
 
         def keep(entries: Entries) -> None:
+            nonlocal taken
+            taken += len(entries)
             with ExitStack() as all_of_them:  # whatever becomes of the others
                 for each in accounts:
                     all_of_them.callback(each.keep, entries)
 
-        if idle.info.map_type not in QUEUES:
-            take(idle, keep)
-            return
-        while len(values := pop(idle, idle.info.max_entries)):
-            keep(values)
+        with ExitStack() as tallies:
+            for each in accounts:
+                tallies.enter_context(each.tally.timing())
+            if idle.info.map_type in QUEUES:
+                while len(values := pop(idle, idle.info.max_entries)):
+                    keep(values)
+            else:
+                take(idle, keep)
+        for each in accounts:
+            each.drained(taken)

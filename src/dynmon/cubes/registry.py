@@ -15,8 +15,10 @@ from dynmon.cubes.cabling import Cabling
 from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached
 from dynmon.cubes.simplebridge import SimpleBridge
+from dynmon.cubes.timing import ProgramTiming
 from dynmon.dataplane import AttachPoint, Foundry, ProgramLog
 from dynmon.dataplane.hook_map import HookEntry, hook_map
+from dynmon.metrics.limits import SeriesBudget
 from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest, Direction
 from dynmon.models.cube import check_cube_name
 from dynmon.netdev import Located, Place, interface_index, locate
@@ -39,6 +41,7 @@ class CubeRegistry:
         self._log = log
         self._pins = pins
         self._read_limits = read_limits
+        self._series = SeriesBudget(read_limits.series)
         self._grace = GracePeriod()
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
@@ -46,6 +49,7 @@ class CubeRegistry:
         self._cubes: dict[str, Cube] = {}
         self._reserved: set[str] = set()
         self.cabling = Cabling()
+        self.timing = ProgramTiming()
         # Not by name: an interface may be renamed while cubes are attached to it, and found by several names.
         self._points: dict[Located, AttachPoint] = {}
         self._placing = threading.RLock()
@@ -63,7 +67,15 @@ class CubeRegistry:
             self._log.register(cube_id, name)
             try:
                 cube = DynmonCube(
-                    name, cube_id, config, self._foundry, self._placing, self._grace.wait, self._read_limits, self._pins
+                    name,
+                    cube_id,
+                    config,
+                    self._foundry,
+                    self._placing,
+                    self._grace.wait,
+                    self._read_limits,
+                    self._pins,
+                    self._series,
                 )
             except BaseException:
                 self._log.forget(cube_id)
@@ -231,6 +243,7 @@ class CubeRegistry:
         """Take everything down."""
         for cube in self.all_cubes():
             self.delete(cube.name)
+        self.timing.close()
         self._grace.close()
 
     def __enter__(self) -> CubeRegistry:

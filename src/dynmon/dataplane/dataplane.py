@@ -15,11 +15,12 @@ are taken back; packets of that moment were counted by the new program and are l
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, Program, attach_tc, attach_xdp
+from dynmon.bpf.program import Runs
 from dynmon.dataplane.chain import AttachPoint, Chain
 from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.path import LoadedPath
@@ -76,6 +77,22 @@ class Dataplane:
         """The link that holds the program of `direction` at `point`."""
         at = next((each for each in self._attachments if each.point is point), None)
         return at.links.get(direction) if at else None
+
+    def attached(self) -> Iterator[tuple[str, Direction, bool]]:
+        """The port of each link by its name of today, the direction, and whether the link is still there.
+
+        A link is ours until we close it; an administrator can detach it. Of a filter at clsact we would not know.
+        """
+        for attachment in self._attachments:
+            if (name := attachment.current_name()) is not None:
+                for direction, link in attachment.links.items():
+                    yield name, direction, link.id is None or link.is_attached()
+
+    def runs(self, direction: Direction) -> Runs:
+        """How often the code of `direction` ran, in both of its copies: while the kernel timed programs."""
+        path = self._paths.get(direction)
+        loaded = [each for each in (path.loaded, path.idle) if each] if path else []
+        return sum((each.program.runs() for each in loaded), Runs())
 
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; the descriptors belong to the paths."""

@@ -20,6 +20,7 @@ from dynmon.metrics.ledger import BEGINNING, Ledger
 from dynmon.metrics.nested import nested_page, read_nested
 from dynmon.metrics.paging import InvalidCursor, Page, decode_cursor, encode_cursor, first, rows_of
 from dynmon.metrics.readings import QUEUES, own_part
+from dynmon.metrics.tally import Tally
 from dynmon.metrics.value_types import ARRAYS, TypedPlan
 from dynmon.models import MetricType
 from dynmon.settings import ReadLimits
@@ -46,6 +47,8 @@ class Account:
         # What was taken out for the JSON reader, who has not had it yet: of a queue, or behind the end of a page.
         self._waiting: Entries | None = None
         self._dropped = 0  # of values that wait
+        self.tally = Tally()
+        self._is_just_drained = False
 
     @property
     def name(self) -> str:
@@ -61,6 +64,8 @@ class Account:
         """Go on with what is known of the map: by the same metric `before`, which ends, or else by `others`."""
         whole = next((ledger for each in others if (ledger := each._whole)), None)
         if before:
+            self.tally = before.tally
+            self.metric.series_limit.succeed(before.metric.series_limit)
             self._waiting = before._waiting
             # What was observed is of no use once the map is drained: less in it is not a counter that was set back.
             self._observed = None if self._is_swapping else before._observed
@@ -214,7 +219,21 @@ class Account:
     def _live(self, live: BpfMap) -> Entries:
         if self.metric.inner is not None:
             return read_nested(self.metric, self._limits.read_bytes)
-        return own_part(self.metric, extract(live, self._limits.read_bytes))
+        entries = extract(live, self._limits.read_bytes)
+        if self._is_just_drained:  # what came behind the switch is not how full the map gets
+            self._is_just_drained = False
+        else:
+            self._found(len(entries))
+        return own_part(self.metric, entries)
+
+    def drained(self, entries: int) -> None:
+        """So many entries were in the idle copy of the map."""
+        self._is_just_drained = not self.is_queue
+        self._found(entries)
+
+    def _found(self, entries: int) -> None:
+        if self.metric.bpf_map.info.map_type not in ARRAYS:  # they have all of their indexes always
+            self.tally.entries = entries
 
     def _page(self, live: BpfMap, wanted: Page) -> tuple[Entries, str | None]:
         if self.metric.inner is not None:
@@ -257,7 +276,9 @@ class Account:
 
     def _pop(self, live: BpfMap, limit: int) -> None:
         if limit > 0:
-            self.keep(pop(live, limit))
+            values = pop(live, limit)
+            self._found(len(values))
+            self.keep(values)
 
 
 def nothing(bpf_map: BpfMap) -> Entries:

@@ -213,7 +213,7 @@ def _check_merge(metric: BoundMetric, thing: str) -> None:
 
 def _check_export(metric: BoundMetric, thing: str) -> None:
     try:
-        _ = metric.export
+        _ = metric.export, metric.series_limit  # from now on it counts
     except Misfit as misfit:
         name, way = metric.config.name, metric.direction
         raise UnusableMetadata(name, thing, way, misfit.path, misfit.reason, misfit.hint) from misfit

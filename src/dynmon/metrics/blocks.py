@@ -14,7 +14,7 @@ from dynmon.metrics.exports import Export
 from dynmon.metrics.fields import locate
 from dynmon.metrics.limits import SeriesLimit
 from dynmon.metrics.measures import Measure
-from dynmon.metrics.model import SUFFIXES, Family, FamilyType, Labels, Line, SampleBlock
+from dynmon.metrics.model import Family, FamilyType, Labels, Line, SampleBlock
 from dynmon.metrics.series import LabelParts, Series, series_of
 from dynmon.metrics.sums import Numbers
 from dynmon.rendering import Form, Literal, Part, float_text
@@ -34,9 +34,7 @@ class Subject:
     cpus: int
 
 
-def families_from(
-    export: Export, subject: Subject, limit: SeriesLimit, constant: Labels, created: float | None = None
-) -> list[Family]:
+def families_from(export: Export, subject: Subject, limit: SeriesLimit, constant: Labels) -> list[Family]:
     """The families of a metric, without what they are called in notes."""
     keys, values, cpus = subject.keys, subject.values, subject.cpus
     if export.splits_cpus:
@@ -48,12 +46,9 @@ def families_from(
     if export.source is not None:
         ids = np.arange(len(keys)) if series.ids is None else series.ids
         found = read_distribution(export.source, keys, values, subject.value, ids, series.count, cpus)
-        return [_distribution(export, export.source, found, series, constant, created)]
+        return [_distribution(export, export.source, found, series, constant, limit.created)]
     numbers = [_measured(measure, subject.value, values, series, cpus) for measure in export.measures]
-    return [
-        _family(measure, each, series, constant, created)
-        for measure, each in zip(export.measures, numbers, strict=True)
-    ]
+    return [_family(measure, each, series, constant) for measure, each in zip(export.measures, numbers, strict=True)]
 
 
 def _by_cpu(keys: Rows, cpus: int) -> Rows:
@@ -68,18 +63,17 @@ def _measured(measure: Measure, value: Field, values: Rows, series: Series, cpus
     return numbers.scaled(measure.multiplier)
 
 
-def _family(measure: Measure, numbers: Numbers, series: Series, constant: Labels, created: float | None) -> Family:
+def _family(measure: Measure, numbers: Numbers, series: Series, constant: Labels) -> Family:
     usable = numbers.is_countable() if measure.type is FamilyType.COUNTER else np.ones(len(numbers), np.bool_)
 
     def lines(labels: LabelParts, offset: int) -> tuple[Line, ...]:
-        line = Line(measure.suffix, labels, (numbers.part(offset),))
-        return (line, *_created(measure.type, labels, created))
+        return (Line(measure.suffix, labels, (numbers.part(offset),)),)
 
     return _made(measure, series, [numbers], lines, constant, usable)
 
 
 def _distribution(
-    export: Export, source: Source, found: Distribution, series: Series, constant: Labels, created: float | None
+    export: Export, source: Source, found: Distribution, series: Series, constant: Labels, created: float
 ) -> Family:
     (measure,) = export.measures
     is_histogram = measure.type is FamilyType.HISTOGRAM
@@ -111,7 +105,7 @@ def _distribution(
             *told,
             Line("_count", labels, (count,)),
             Line("_sum", labels, (total,)),
-            *_created(measure.type, labels, created),
+            Line(CREATED, labels, (Literal(f"{created:.3f}".encode()),)),
         )
 
     return _made(measure, series, columns, lines, constant, found.usable)
@@ -141,13 +135,6 @@ def _made(
     notes = () if is_whole else (UNCOUNTABLE.format(missing=missing, count=len(usable)),)
     filled = tuple(block for block in blocks if len(block.rows))
     return Family(measure.name, measure.type, measure.help, notes=notes, unit=measure.unit, blocks=filled)
-
-
-def _created(kind: FamilyType, labels: LabelParts, created: float | None) -> tuple[Line, ...]:
-    """When counting began, where that is known."""
-    if created is None or CREATED not in SUFFIXES[kind]:
-        return ()
-    return (Line(CREATED, labels, (Literal(f"{created:.3f}".encode()),)),)
 
 
 def _literal(name: str, text: str) -> tuple[str, tuple[Part, ...]]:

@@ -111,7 +111,9 @@ def quantile(buckets: Buckets, cumulated: NDArray[np.float64], share: float) -> 
     if not len(bounds):
         return np.full(len(totals), np.nan)
     ranks = share * totals
-    places = np.minimum((cumulated < ranks[:, None]).sum(axis=1), cumulated.shape[1] - 1)
+    # Of none at all it is the least: where the first value is.
+    least = np.maximum(ranks, np.finfo(np.float64).tiny)
+    places = np.minimum((cumulated < least[:, None]).sum(axis=1), cumulated.shape[1] - 1)
     is_finite = places < len(bounds)
     inside = np.minimum(places, len(bounds) - 1)
     upper = bounds[inside]

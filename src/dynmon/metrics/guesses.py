@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dynmon.btf.plans import (
     Boolean,
@@ -96,20 +96,21 @@ def _record(field: Field) -> Iterator[Guess]:
             if not is_hidden(part):
                 yield from guesses(part)
         elif number == min(group):
-            yield _union([parts[each] for each in group])
+            yield _union([parts[each] for each in group], field.name if len(group) == len(parts) else "")
 
 
-def _union(parts: list[Field]) -> Guess:
-    """Members that lie upon one another: what all of them agree upon, else the bytes."""
+def _union(parts: list[Field], name: str) -> Guess:
+    """Members that lie upon one another, of a union that may have a name: what all agree upon, else the bytes."""
     start = min(part.offset for part in parts)
     size = max(part.offset + part.plan.size for part in parts) - start
     views = [_at_once(part) for part in parts if part.offset == start and part.plan.size == size]
     if len(views) == len(parts):
         sure = next((view for view in views if view and view.decoder in (DecoderName.INET_IP, DecoderName.MAC)), None)
         if sure:
-            return Guess(sure.field, sure.decoder, f"one member of a union, all of {size} bytes: {sure.why}")
+            field = replace(sure.field, name=name or sure.field.name)
+            return Guess(field, sure.decoder, f"one member of a union, all of {size} bytes: {sure.why}")
     largest = max(parts, key=lambda part: part.plan.size)
-    union = Field(largest.name, start, Hexadecimal(size), f"union of {size} bytes")
+    union = Field(name or largest.name, start, Hexadecimal(size), f"union of {size} bytes")
     return Guess(
         union, DecoderName.HEX, "the members of a union lie upon one another; which is meant, only the code knows"
     )

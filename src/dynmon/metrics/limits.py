@@ -8,6 +8,7 @@ there at the scrape before.
 
 from __future__ import annotations
 
+import time
 from weakref import WeakSet
 
 import numpy as np
@@ -35,7 +36,10 @@ class SeriesBudget:
 
 
 class SeriesLimit:
-    """One metric's: remembers by their hashes which series were on which side. For one scrape at a time."""
+    """One metric's: remembers by their hashes which series were on which side. For one scrape at a time.
+
+    `exported` and `folded` say how many there were of each at the last scrape, `created` when the first could begin.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = DEFAULT_SERIES_LIMIT if limit is None else limit
@@ -44,6 +48,11 @@ class SeriesLimit:
         self._folded = NOTHING
         self.exported = 0
         self.folded = 0
+        self.created = time.time()
+
+    def succeed(self, before: SeriesLimit) -> None:
+        """Go on for series that were exported under another limit so far."""
+        self._admitted, self._folded, self.created = before._admitted, before._folded, before.created
 
     def share(self, budget: SeriesBudget) -> None:
         """Let no more through than `budget` has room for, which others share."""
@@ -60,10 +69,11 @@ class SeriesLimit:
 
     def admit(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Which of these series, all that there are, each once, are exported by themselves."""
-        stays = np.isin(hashes, self._admitted)
-        is_new = ~stays & ~np.isin(hashes, self._folded)
-        room = max(0, self._room - int(stays.sum()))
-        stays[np.flatnonzero(is_new)[:room]] = True
+        stays = _among(hashes, self._admitted)
+        room = self._room - int(np.count_nonzero(stays))
+        if room > 0:
+            is_new = ~(stays | _among(hashes, self._folded))
+            stays[np.flatnonzero(is_new)[:room]] = True
         self._admitted, self._folded = np.sort(hashes[stays]), np.sort(hashes[~stays])
         self.exported, self.folded = len(self._admitted), len(self._folded)
         return stays
@@ -71,3 +81,11 @@ class SeriesLimit:
     @property
     def _room(self) -> int:
         return min(self._limit, self._budget.room_for(self)) if self._budget else self._limit
+
+
+def _among(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:
+    """Which of them are among those that are `known`, in order."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return np.asarray(known.take(places) == hashes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -27,6 +27,7 @@ from dynmon.rendering import Literal, Part, Pick, Text
 
 INDEX_BYTES = 4
 ASCII = 0x80
+SMALL_NUMBERS = 1 << 16
 # What writes the value of each label, by its name.
 LabelParts = tuple[tuple[str, tuple[Part, ...]], ...]
 
@@ -69,21 +70,22 @@ def series_of(parts: Sequence[KeyPart], keys: Rows, limit: SeriesLimit, capacity
     identities = columns.identities()
     if taken is not None:
         rows, identities = rows.take(taken, axis=0), identities.take(taken, axis=0)
-    return _grouped(labels, rows, identities, taken, limit if parts else SeriesLimit(1))
+    ids, first = (np.arange(len(rows)),) * 2 if is_unique else groups_of(identities)
+    return _limited(Series(labels, rows, ids, taken), identities, first, limit if parts else SeriesLimit(1))
 
 
-def _grouped(
-    labels: LabelParts, rows: Rows, identities: Rows, taken: NDArray[np.intp] | None, limit: SeriesLimit
-) -> Series:
-    ids, first = groups_of(identities)
+def _limited(series: Series, identities: Rows, first: NDArray[np.intp], limit: SeriesLimit) -> Series:
+    """A row for each series that the limit admits: the `first` of those that have its labels."""
+    assert series.ids is not None
     firsts = identities.take(first, axis=0)
     stays = limit.admit(hashes_of(firsts))
     if stays.all():
-        return Series(labels, np.ascontiguousarray(rows.take(first, axis=0)), ids, taken)
+        return replace(series, rows=series.rows.take(first, axis=0))
     # Labels that are the ones of all others by themselves cannot stand there a second time.
     stays &= (firsts != _identity_of_other(firsts.shape[1])).any(axis=1)
     places = np.where(stays, np.cumsum(stays) - 1, np.count_nonzero(stays))
-    return Series(labels, np.ascontiguousarray(rows.take(first[stays], axis=0)), places.take(ids), taken, True)
+    rows = series.rows.take(first[stays], axis=0)
+    return replace(series, rows=rows, ids=places.take(series.ids), has_other=True)
 
 
 def groups_of(rows: Rows) -> tuple[Ids, NDArray[np.intp]]:
@@ -92,6 +94,8 @@ def groups_of(rows: Rows) -> tuple[Ids, NDArray[np.intp]]:
         return np.zeros(len(rows), np.intp), np.arange(min(1, len(rows)))
     if not len(rows):
         return np.empty(0, np.intp), np.empty(0, np.intp)
+    if rows.shape[1] <= WORD_BYTES and int((words := _words(rows)).max()) < SMALL_NUMBERS:
+        return _groups_of_small(words)
     groups = Groups.of([Table.of(np.ascontiguousarray(rows), rows[:, None])])
     place = np.argsort(groups.first, kind="stable")
     rank = np.empty(len(place), np.intp)
@@ -105,6 +109,23 @@ def _identity_of_other(size: int) -> Rows:
     """The identity of a row whose labels all are texts, and all OTHER; of no row where bytes of keys are among it."""
     digest = np.array([_digest(OTHER)], "<u8").view(np.uint8)
     return np.resize(digest, size) if size else digest[:0]
+
+
+def _words(rows: Rows) -> NDArray[np.uint64]:
+    padded = np.zeros((len(rows), WORD_BYTES), np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return padded.view("<u8")[:, 0]
+
+
+def _groups_of_small(words: NDArray[np.uint64]) -> tuple[Ids, NDArray[np.intp]]:
+    """Without sorting: protocols, ports and indexes of interfaces are numbers that a table has room for."""
+    first_of = np.full(SMALL_NUMBERS, len(words), np.intp)
+    numbers = words.astype(np.intp)
+    np.minimum.at(first_of, numbers, np.arange(len(words)))
+    first = np.sort(first_of[first_of < len(words)])
+    place = np.empty(SMALL_NUMBERS, np.intp)
+    place[numbers.take(first)] = np.arange(len(first))
+    return place.take(numbers), first
 
 
 class _Columns:

@@ -189,9 +189,10 @@ def _dotted(wire: bytes) -> str:
     labels = []
     while wire and 0 < wire[0] <= LABEL_LENGTH_BITS:
         length = wire[0]
-        labels.append("".join(map(_character, wire[1 : length + 1])))
+        label = wire[1 : length + 1]
+        labels.append("".join(map(_character, label if len(label) == length else label.rstrip(b"\0"))))
         wire = wire[length + 1 :]
-    return ".".join(labels) or "."
+    return ".".join(filter(None, labels)) or "."
 
 
 def _character(byte: int) -> str:
