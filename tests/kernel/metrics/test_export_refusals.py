@@ -102,3 +102,17 @@ def test_a_name_that_is_nearly_right_is_guessed(maps):
         maps.bind("FLOWS", **{"open-metrics-metadata": {"type": "gauge", "help": "", "keep": ["portt"]}})
 
     assert "did you mean 'port'" in refusal.value.fields()["hint"]
+
+
+def test_a_metric_of_a_configuration_has_its_whole_place(rehearsed):
+    handler = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
+    code = f"BPF_HASH(M, u32); {handler} {{ M.increment(1); return RX_OK; }}"
+    metrics = [
+        {"name": "json", "map-name": "M"},
+        {"name": "m", "map-name": "M", "open-metrics-metadata": {"type": "gauge", "help": "", "drop": ["x"]}},
+    ]
+
+    with pytest.raises(UnusableMetadata) as refusal:
+        rehearsed({"ingress-path": {"code": code, "metric-configs": metrics}}, b"")
+
+    assert "ingress-path.metric-configs[1].open-metrics-metadata.drop[0]" == refusal.value.fields()["path"]
