@@ -19,7 +19,7 @@ def exposed(families, form=ExpositionFormat.OPENMETRICS, own=()):
 
 
 def samples_of(families):
-    """Samples by their whole names and labels, as both judges read them, without those that say when counting began."""
+    """Samples by their whole names and labels, as both judges read them; but not ``_created``."""
     read = [
         {
             (item.name, *(f"{key}={value}" for key, value in sorted(item.labels.items()))): item.value

@@ -127,10 +127,12 @@ class BoundMetric:
         maps: Mapping[str, BpfMap],
         btf: Btf,
         declared: Sequence[str] = (),
+        number: int | None = None,
     ) -> BoundMetric:
         """Find what `config` names among `maps` or the variables in `btf`, and its types.
 
         `declared` are all maps that the code declares, also those that were not made because nothing uses them.
+        `number` is the metric's place among those of its path, for refusals.
 
         Raises:
             UnknownMap: There is no such map.
@@ -159,7 +161,7 @@ class BoundMetric:
             raise UnreadableMap(config.name, thing, direction, str(reason)) from reason
         metric = cls(config, direction, bpf_map, keys, values, variable, inner)
         _check_merge(metric, thing)
-        _check_export(metric, thing)
+        _check_export(metric, thing, number)
         return metric
 
 
@@ -211,9 +213,11 @@ def _check_merge(metric: BoundMetric, thing: str) -> None:
         raise UnusableMerge(metric.config.name, thing, metric.direction, error.reason, error.hint) from error
 
 
-def _check_export(metric: BoundMetric, thing: str) -> None:
+def _check_export(metric: BoundMetric, thing: str, number: int | None) -> None:
     try:
         _ = metric.export, metric.series_limit  # from now on it counts
     except Misfit as misfit:
         name, way = metric.config.name, metric.direction
-        raise UnusableMetadata(name, thing, way, misfit.path, misfit.reason, misfit.hint) from misfit
+        place = "" if number is None else f"{way.path_name}.metric-configs[{number}]."
+        path = f"{place}open-metrics-metadata.{misfit.path}"
+        raise UnusableMetadata(name, thing, way, path, misfit.reason, misfit.hint) from misfit

@@ -83,14 +83,13 @@ class UnusableMerge(UnusableMap):
 
 
 class UnusableMetadata(UnusableMap):
-    """A metric cannot be exported as its `open-metrics-metadata` says; `path` is the place in there."""
+    """A metric cannot be exported as its `open-metrics-metadata` says; `path` is the place of what is wrong."""
 
     def __init__(self, metric: str, thing: str, direction: Direction, path: str, reason: str, hint: str = "") -> None:
-        place = f"open-metrics-metadata.{path}"
         super().__init__(
-            metric, thing, direction, f"of the {direction} code cannot be exported like that: {place}: {reason}", hint
+            metric, thing, direction, f"of the {direction} code cannot be exported like that: {path}: {reason}", hint
         )
-        self.path = place
+        self.path = path
         self.reason = reason
 
     def fields(self) -> Mapping[str, Any]:

@@ -176,6 +176,7 @@ SENTENCES = {
     "tuple_type": "must be a list",
     "list_type": "must be a list",
     "int_type": "must be a whole number",
+    "float_type": "must be a number",
     "finite_number": "must be a number that is not infinite",
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",

@@ -12,7 +12,7 @@ from enum import StrEnum
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from dynmon.models.base import CaselessEnum, Document, MetricType
 
@@ -50,7 +50,7 @@ def _check_unit(unit: str) -> str:
 LabelName = Annotated[str, AfterValidator(_check_label_name)]
 Path = Annotated[str, Field(min_length=1, max_length=256)]
 Unit = Annotated[str, AfterValidator(_check_unit)]
-Multiplier = Annotated[float, Field(gt=0)]
+Multiplier = Annotated[StrictFloat, Field(gt=0)]
 Bound = Annotated[StrictInt, Field(ge=0, le=1 << 32)]
 
 
@@ -239,12 +239,12 @@ class OpenMetricsMetadata(Document):
     bucket_type: BucketType | None = None
     bucket_min: Bound | None = None
     bucket_max: Bound | None = None
-    bucket_keys: tuple[float, ...] | None = None
+    bucket_keys: tuple[StrictFloat, ...] | None = None
     bucket_multiplier: Multiplier | None = None
     bucket_field: Path | None = None
     sum_field: Path | None = None
     count_field: Path | None = None
-    quantiles: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = None
+    quantiles: tuple[Annotated[StrictFloat, Field(ge=0, le=1)], ...] | None = None
     series_limit: Annotated[StrictInt, Field(ge=1, le=1 << 32)] | None = None
 
     @model_validator(mode="after")

@@ -110,7 +110,7 @@ def _direction(rehearsal: Rehearsal) -> Direction:
 
 
 def _bound(path: LoadedPath) -> list[BoundMetric | BoundEvents]:
-    return [bind(path, metric) for metric in path.config.metric_configs]
+    return [bind(path, metric, number) for number, metric in enumerate(path.config.metric_configs)]
 
 
 def _check_swaps(rehearsal: Rehearsal, paths: Mapping[Direction, LoadedPath]) -> None:
