@@ -16,7 +16,7 @@ from dynmon.rendering import Form, Literal, Part, float_text, render_chunks
 
 MAX_NOTES = 4
 MAX_NOTE_CHARACTERS = 300
-CHUNK_LINES = 1 << 14
+CHUNK_LINES = 1 << 12
 
 
 class ExpositionFormat(StrEnum):

@@ -66,7 +66,7 @@ class Engine:
     def _load(self, build: Build) -> None:
         try:
             self._kernel = RowKernel(build(kernel_source()))
-        except DynmonError as error:
+        except (DynmonError, OSError) as error:
             _log.warning("big answers are written by the slower executor: %s", error)
 
 

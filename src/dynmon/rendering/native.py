@@ -1,10 +1,11 @@
-"""The executor in C: rows.c as a library in this process, called with the interpreter's lock released."""
+"""The executor in C: kernel/ as a library in this process, called with the interpreter's lock released."""
 
 from __future__ import annotations
 
 import ctypes
 import itertools
 import os
+import re
 from importlib.resources import files
 
 import numpy as np
@@ -17,6 +18,7 @@ from dynmon.rendering.program import SLACK, Program
 NAME = "dynmon-rows"
 # So much text is made in one call; of longer rows it is one row.
 CALL_BYTES = 1 << 20
+INCLUSION = re.compile(rb'^#include "([a-z]+\.h)"$', re.MULTILINE)
 _loads = itertools.count()
 
 
@@ -31,8 +33,9 @@ class _Plan(ctypes.Structure):
 
 
 def kernel_source() -> bytes:
-    """The C code of the executor."""
-    return files("dynmon.rendering").joinpath("rows.c").read_bytes()
+    """The C code of the executor in one text: the compiler's sandbox has none of its files."""
+    folder = files("dynmon.rendering") / "kernel"
+    return INCLUSION.sub(lambda match: (folder / match[1].decode()).read_bytes(), (folder / "rows.c").read_bytes())
 
 
 class RowKernel:

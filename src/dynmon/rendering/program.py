@@ -1,7 +1,7 @@
 """Parts → the steps that the row kernel runs: arrays of numbers, and one pool with all texts.
 
-The layouts are those of rows.c. A part that has others inside is followed by their steps. What the kernel cannot check
-is checked here, or by the parts themselves.
+The layouts are those of kernel/plan.h. A part that has others inside is followed by their steps. What the kernel cannot
+check is checked here, or by the parts themselves.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from tests.plans import plans, rows_for
 from tests.support import needs, run
 
 pytestmark = needs("sanitizers")
-KERNEL = Path(dynmon.rendering.__file__).parent
+KERNEL = Path(dynmon.rendering.__file__).parent / "kernel"
 SANITIZERS = "-fsanitize=address,undefined"
 LENGTH = struct.Struct("<Q")
 
