@@ -8,7 +8,7 @@ export SECONDS
 # A process for each CPU, and the tests of a file in one of them: they share a daemon.
 PYTEST := DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest -n auto --dist loadfile
 
-.PHONY: help setup setup-dev demo run test test-unit test-kernel test-e2e check format bench examples clean
+.PHONY: help setup setup-dev demo run test test-unit test-kernel test-kernels test-e2e check format bench examples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ test-unit: setup-dev ## the tests that need nothing
 
 test-kernel: setup-dev ## the tests of programs, maps and links
 	$(PYTEST) tests/kernel $(ARGS)
+
+test-kernels: setup-dev ## the same on an emulated Linux 6.1, without tcx; takes long (ARGS=tests/kernel/cubes)
+	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool scripts/test-kernels $(or $(ARGS),tests/kernel)
 
 test-e2e: setup-dev ## the tests of a running daemon
 	$(PYTEST) tests/e2e $(ARGS)

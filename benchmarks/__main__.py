@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import big_reads, bridge, daemon, per_packet, scrape, switch, vmlinux
+from benchmarks import big_reads, bridge, chains, daemon, per_packet, scrape, switch, vmlinux
 from benchmarks.figures import show
 
 ISOLATED = Path(__file__).resolve().parent.parent / "scripts" / "isolated"
@@ -23,6 +23,7 @@ def main() -> None:
         figures = [
             *per_packet.figures(scratch),
             *switch.figures(scratch),
+            *chains.figures(scratch),
             *vmlinux.figures(scratch),
             *bridge.figures(scratch),
         ]

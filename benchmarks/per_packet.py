@@ -1,4 +1,7 @@
-"""Nanoseconds per packet: code in the dialect against the same program written by hand for libbpf."""
+"""Nanoseconds per packet: code in the dialect against the same program written by hand for libbpf.
+
+And the same code in a passive cube, which calls it, against its own in another cube, where it is inlined.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.figures import Figure, median
-from dynmon.bpf import Loader, LoadRequest, Program, ProgramType
+from dynmon.bpf import Loader, LoadRequest, Program
 from dynmon.compiler import Compiler
+from dynmon.dataplane.path import PROGRAM_TYPES
 from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
 from tests.packets import ethernet, ipv4, udp
@@ -24,32 +28,26 @@ PACKET = ethernet(ipv4(udp(bytes(18), sport=40000, dport=53)))
 REPEAT = 1_000_000
 ROUNDS = 21
 BAR = 1.05
+PASSED = (-1, 0xFFFFFFFF, 2)  # TC_ACT_UNSPEC as the kernel gives it back, XDP_PASS
 MEMORY_BYTES = 256 << 20
 
 
 def figures(scratch: Path) -> list[Figure]:
-    """One figure for each program; the two sides take turns, so both meet the same machine."""
+    """One figure for each program and side; the two sides take turns, so both meet the same machine."""
     with ExitStack() as parts:
         loader = parts.enter_context(Loader())
         compiler = parts.enter_context(Compiler(scratch / "cache", CompileLimits()))
-        return [_compare(parts, loader, compiler, *names, scratch) for names in PROGRAMS.items()]
+        compared = [_compare(parts, loader, compiler, *names, scratch) for names in PROGRAMS.items()]
+        passive = [_passive(parts, loader, compiler, name, hook) for name in PROGRAMS.values() for hook in Hook]
+        return compared + passive
 
 
 def _compare(
     parts: ExitStack, loader: Loader, compiler: Compiler, handwritten: str, example: str, scratch: Path
 ) -> Figure:
-    source = (EXAMPLES / example / f"{example}.c").read_text()
-    artifact = compiler.compile(source, Direction.INGRESS, Hook.TC)
-    constants = {"dynmon_cube_id": 1, "dynmon_log_level": 2, "dynmon_epoch_base": 0}
-    dialect = _load(parts, loader, artifact.object, artifact.program, constants)
+    dialect = _dialect(parts, loader, compiler, example, Hook.TC)
     ours = _load(parts, loader, _compile_by_hand(handwritten, scratch), "handwritten", {})
-    times: dict[str, list[float]] = {"dialect": [], "handwritten": []}
-    for turn in range(ROUNDS + 1):
-        sides = [("dialect", dialect), ("handwritten", ours)]
-        for name, program in sides if turn % 2 else reversed(sides):
-            times[name].append(seconds_per_packet(program))
-    # The first turn warms caches and clocks.
-    measured, theirs = (median(times[name][1:]) for name in ("dialect", "handwritten"))
+    measured, theirs = _in_turns(dialect, ours)
     return Figure(
         f"packet, {example}",
         measured,
@@ -61,11 +59,46 @@ def _compare(
     )
 
 
-def _load(parts: ExitStack, loader: Loader, code: bytes, program: str, constants: Mapping[str, int]) -> Program:
+def _passive(parts: ExitStack, loader: Loader, compiler: Compiler, example: str, hook: Hook) -> Figure:
+    called = _dialect(parts, loader, compiler, example, hook, passive=True)
+    inlined = _dialect(parts, loader, compiler, example, hook)
+    measured, theirs = _in_turns(called, inlined)
+    return Figure(f"packet, {example}, passive at {hook}", measured, "ns", theirs, "not passive")
+
+
+def _in_turns(*programs: Program) -> list[float]:
+    times: list[list[float]] = [[] for _ in programs]
+    for turn in range(ROUNDS + 1):
+        sides = list(zip(times, programs, strict=True))
+        for measured, program in sides if turn % 2 else reversed(sides):
+            measured.append(seconds_per_packet(program))
+    # The first turn warms caches and clocks.
+    return [median(measured[1:]) for measured in times]
+
+
+def _dialect(
+    parts: ExitStack, loader: Loader, compiler: Compiler, example: str, hook: Hook, *, passive: bool = False
+) -> Program:
+    source = (EXAMPLES / example / f"{example}.c").read_text()
+    artifact = compiler.compile(source, Direction.INGRESS, hook, passive=passive)
+    constants = {"dynmon_cube_id": 1, "dynmon_log_level": 2, "dynmon_epoch_base": 0}
+    return _load(parts, loader, artifact.object, artifact.program, constants, hook, artifact.proof)
+
+
+def _load(
+    parts: ExitStack,
+    loader: Loader,
+    code: bytes,
+    program: str,
+    constants: Mapping[str, int],
+    hook: Hook = Hook.TC,
+    proof: str = "",
+) -> Program:
     request = LoadRequest(
         object=code,
         program=program,
-        program_type=ProgramType.SCHED_CLS,
+        program_type=PROGRAM_TYPES[hook],
+        proof=proof,
         file="ingress",
         constants=constants,
         memory_bytes=MEMORY_BYTES,
@@ -91,5 +124,5 @@ def seconds_per_packet(program: Program) -> float:
     before = time.thread_time_ns()
     result = program.test_run(PACKET, REPEAT)
     spent = time.thread_time_ns() - before
-    assert result.verdict in (-1, 0xFFFFFFFF), f"unexpected verdict {result.verdict}"
+    assert result.verdict in PASSED, f"unexpected verdict {result.verdict}"
     return spent / REPEAT / 1e9

@@ -105,7 +105,7 @@ def figures(scratch: Path) -> list[Figure]:
         return [*switches, *updates, *waits, *(_packet(foundry, example) for example in ("packet_counter", "flows"))]
 
 
-def _in_turns(
+def in_turns(
     rounds: int, ours: Callable[[], object], theirs: Callable[[], object], *, pause_seconds: float = 0
 ) -> tuple[float, float]:
     """The median seconds of both, each after a pause of random length; the first turn warms up."""
@@ -125,26 +125,28 @@ def _switch(loader: Loader, veth: Veth, kind: str) -> Figure:
     """From the call to the first packet that the other program meets, under flood."""
     hook, attach = LINKS[kind]
     with ExitStack() as parts:
-        copies = [parts.enter_context(_clock(loader, hook)) for _ in range(2)]
+        copies = [parts.enter_context(clock(loader, hook)) for _ in range(2)]
         link = parts.enter_context(attach(copies[0].program, socket.if_nametoindex(veth.host), veth.host))
         traffic = parts.enter_context(wire(loader, veth, Direction.INGRESS))
         with traffic.flood():
-            times = [_seconds_to_first_packet(link, copies[number % 2]) for number in range(1, SWITCHES + 1)]
+            times = [seconds_to_first_packet(link, copies[number % 2]) for number in range(1, SWITCHES + 1)]
     measured = median(times)
     return _held_to_bar(Figure(f"switch, {kind}, to the first packet", measured, "us"), kind != "clsact")
 
 
-def _seconds_to_first_packet(link: Link, clock: LoadedObject) -> float:
-    first = clock.maps["first"]
+def seconds_to_first_packet(link: Link, other: LoadedObject) -> float:
+    """From the call that lets `link` run the `other` clock until that has met a packet."""
+    first = other.maps["first"]
     first.update(ONLY_KEY, bytes(first.value_stride))
     before = time.monotonic_ns()
-    link.update(clock.program)
+    link.update(other.program)
     while not (seen := int.from_bytes(first.lookup(ONLY_KEY) or b"", "little")):
         time.sleep(0)
     return (seen - before) / 1e9
 
 
-def _clock(loader: Loader, hook: Hook) -> LoadedObject:
+def clock(loader: Loader, hook: Hook) -> LoadedObject:
+    """A program that remembers when it met its first packet."""
     request = LoadRequest(
         object=compile_c(CLOCK % (hook, VERDICTS[hook])),
         program="dynmon_ingress",
@@ -173,7 +175,7 @@ def _update(foundry: Foundry, veth: Veth, kind: str) -> Figure:
             links[0].close()
             links[0] = attach(copies[0], index, veth.host)
 
-        measured, theirs = _in_turns(UPDATES, update, attach_again)
+        measured, theirs = in_turns(UPDATES, update, attach_again)
         links[0].close()
     figure = Figure(f"update, {kind}, to the end of the call", measured, "us", theirs, "detach, attach")
     return _held_to_bar(figure, kind == "tcx")  # an XDP link waits, see above
@@ -187,7 +189,7 @@ def _held_to_bar(figure: Figure, is_held: bool) -> Figure:
 
 
 def _wait(grace: GracePeriod) -> Figure:
-    measured, theirs = _in_turns(READS, grace.wait, _membarrier, pause_seconds=SOME_TICKS_SECONDS)
+    measured, theirs = in_turns(READS, grace.wait, _membarrier, pause_seconds=SOME_TICKS_SECONDS)
     return Figure("one grace period", measured, "ms", theirs, "membarrier(GLOBAL)")
 
 
@@ -197,7 +199,7 @@ def _membarrier() -> None:
 
 
 def _swapped_read(where: str, read: Callable[[], object], grace: GracePeriod) -> Figure:
-    measured, theirs = _in_turns(READS, read, grace.wait, pause_seconds=SOME_TICKS_SECONDS)
+    measured, theirs = in_turns(READS, read, grace.wait, pause_seconds=SOME_TICKS_SECONDS)
     return Figure(
         f"swapped read of one entry, {where}",
         measured,
@@ -257,7 +259,7 @@ def _packet(foundry: Foundry, example: str) -> Figure:
     """
     ours: list[float] = []
     theirs: list[float] = []
-    with _alone(foundry, example, Hook.TC) as path:
+    with alone(foundry, example, Hook.TC) as path:
         for _ in range(PACKET_ROUNDS + 1):
             theirs.append(seconds_per_packet(path.program))
             _add_twin(foundry, path)
@@ -267,20 +269,21 @@ def _packet(foundry: Foundry, example: str) -> Figure:
             path.idle.close()
             path.idle = None
     # The first turn warms caches and clocks.
-    measured, alone = median(ours[1:]), median(theirs[1:])
+    measured, single = median(ours[1:]), median(theirs[1:])
     return Figure(
         f"packet, {example}, swapping",
         measured,
         "ns",
-        alone,
+        single,
         "not swapping",
         f"≤ {PACKET_BAR} x",
-        measured / alone <= PACKET_BAR,
+        measured / single <= PACKET_BAR,
     )
 
 
 @contextmanager
-def _alone(foundry: Foundry, example: str, hook: Hook) -> Iterator[LoadedPath]:
+def alone(foundry: Foundry, example: str, hook: Hook) -> Iterator[LoadedPath]:
+    """The code of an example, loaded once."""
     config = PathConfig.model_validate(_example(example), by_alias=True)
     with foundry.build(config, Placement(1, Direction.INGRESS, hook, LogLevel.INFO)) as path:
         yield path
@@ -288,7 +291,7 @@ def _alone(foundry: Foundry, example: str, hook: Hook) -> Iterator[LoadedPath]:
 
 @contextmanager
 def _twins(foundry: Foundry, example: str, hook: Hook) -> Iterator[LoadedPath]:
-    with _alone(foundry, example, hook) as path:
+    with alone(foundry, example, hook) as path:
         _add_twin(foundry, path)
         yield path
 

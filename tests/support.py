@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from dynmon.bpf.features import kernel_features
+
 REQUIRED = frozenset(filter(None, os.environ.get("DYNMON_TESTS_REQUIRE", "").split(",")))
 PROMETHEUS = shutil.which("prometheus", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 CLONE_NEWNET = 0x40000000
@@ -36,9 +38,16 @@ def _has_clang() -> bool:
     return shutil.which(os.environ.get("DYNMON_CLANG") or "clang") is not None
 
 
+def _has_real_cpu() -> bool:
+    return "QEMU TCG CPU" not in Path("/proc/cpuinfo").read_text()
+
+
+def _since(*version: int) -> Callable[[], bool]:
+    return lambda: _has_root() and tuple(map(int, os.uname().release.split(".")[:2])) >= version
+
+
 def _has_tcx() -> bool:
-    release = os.uname().release.split(".")
-    return _has_root() and (int(release[0]), int(release[1])) >= (6, 6)
+    return _has_root() and kernel_features().has_tcx
 
 
 @functools.cache
@@ -58,7 +67,10 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "prometheus": (lambda: PROMETHEUS is not None, "needs Debian's prometheus, by scripts/setup dev or on PATH"),
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
     "sanitizers": (_has_sanitizers, "needs clang with its runtime library (apt-get install libclang-rt-14-dev)"),
-    "tcx": (_has_tcx, "needs Linux 6.6 or later"),
+    "tcx": (_has_tcx, "needs tcx: Linux 6.6 or later"),
+    "real-cpu": (_has_real_cpu, "needs a CPU that is not emulated, to be measured"),
+    "kernel-context": (_since(6, 2), "needs the kernel's own view of a packet, bpf_cast_to_kern_ctx(): Linux 6.2"),
+    "argument-tags": (_since(6, 8), "needs arguments of global functions that are tagged: Linux 6.8"),
 }
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Protocol
 
-from dynmon.bpf import BpfMap, GracePeriod, LoadedObject, Loader, LoadRequest, ProgramType, attach_tcx
+from dynmon.bpf import BpfMap, GracePeriod, LoadedObject, Loader, LoadRequest, ProgramType, attach_tc
 from dynmon.models import Direction
 from tests.kernel.bpf.objects import TC_COUNTER, compile_c
 from tests.support import Veth, network_namespace, wait_until
@@ -129,7 +129,7 @@ class Witness:
     def __init__(self, loader: Loader, interface: str, direction: Direction) -> None:
         self._loaded = _load(loader, TC_COUNTER, {})
         index = socket.if_nametoindex(interface)
-        self._link = attach_tcx(self._loaded.program, index, direction, interface_name=interface)
+        self._link = attach_tc(self._loaded.program, index, direction, interface_name=interface)
 
     def packets(self) -> int:
         """All packets so far."""

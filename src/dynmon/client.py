@@ -263,9 +263,10 @@ class DynmonClient:
         position: str | None = None,
         before: str | None = None,
         after: str | None = None,
+        on_return: str | None = None,
     ) -> None:
-        """Put a cube on an interface, or on a ``cube:port``."""
-        places = {"position": position, "before": before, "after": after}
+        """Put a cube on an interface, on a ``cube:port``, or on all that a selector means."""
+        places = {"position": position, "before": before, "after": after, "on-return": on_return}
         given = {key: value for key, value in places.items() if value is not None}
         self.request("POST", ("attach",), body={"cube": cube, "port": port, **given})
 

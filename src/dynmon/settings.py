@@ -57,6 +57,15 @@ class ReadLimits:
 
 
 DEFAULT_READ_LIMITS = ReadLimits()
+DEFAULT_OTLP_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpSettings:
+    """Where metrics are pushed, and how often."""
+
+    endpoint: str
+    interval_seconds: int = DEFAULT_OTLP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,8 @@ class Settings:
     map_limits: MapLimits = field(default_factory=MapLimits)
     read_limits: ReadLimits = DEFAULT_READ_LIMITS
     pin_roots: tuple[Path, ...] = DEFAULT_PIN_ROOTS
+    otlp: OtlpSettings | None = None
+    passive: bool = False
 
     @property
     def pins_dir(self) -> Path:

@@ -19,9 +19,11 @@ from typing import TextIO
 PATIENCE_SECONDS = 20.0
 MAX_MESSAGE = 1 << 16
 SERVER = f"""
-import json, os, socket, sys
+import json, os, signal, socket, sys
 import dynmon.monitor
 
+# Who runs the tests under nohup ignores it, and so would everybody started from there.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 door = socket.socket(fileno=os.dup(0))
 while True:
     request, streams, _, _ = socket.recv_fds(door, {MAX_MESSAGE}, 3)

@@ -166,7 +166,7 @@ def test_all_packets_are_counted(dry_run, tmp_path):
     assert {"packets_total": [len(EVERYTHING)]} == values
 
 
-@needs("tcx")
+@needs()
 @pytest.mark.parametrize("direction", ["ingress", "egress"])
 @pytest.mark.parametrize("example", TRAFFIC)
 def test_the_same_packets_on_an_interface(repository, client, veth, example, direction):

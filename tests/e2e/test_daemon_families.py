@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,23 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import Daemon, running_daemon
+from tests.probes import PACKETS_AND_SIZES
 from tests.support import Veth, eventually, needs, run, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
-CODE = """
-BPF_HASH(SIZES, u32, u64, 32);
-BPF_ARRAY(PACKETS, u64, 1);
+# A record of an odd packet has less than its type.
+EVENTS = """
+struct event { u64 number; u32 length; u32 port; };
+struct event *event_type;
+BPF_RINGBUF_OUTPUT(EVENTS, 64);
 static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
 {
-	unsigned int zero = 0;
-	u32 size = md->packet_len;
-	u64 one = 1, *seen = SIZES.lookup(&size), *count = PACKETS.lookup(&zero);
-	if (seen)
-		__sync_fetch_and_add(seen, 1);
+	struct event event = { .length = md->packet_len };
+	if (md->packet_len & 1)
+		EVENTS.ringbuf_output(&event, 8, 0);
 	else
-		SIZES.update(&size, &one);
-	if (count)
-		__sync_fetch_and_add(count, 1);
+		EVENTS.ringbuf_output(&event, sizeof(event), 0);
 	return RX_OK;
 }
 """
@@ -67,7 +67,7 @@ def labels(**pairs: str) -> tuple[tuple[str, str], ...]:
 def probe(daemon: Daemon, client: DynmonClient, veth: Veth) -> Veth:
     """A cube at an interface that counts packets and their sizes, three of them."""
     metrics = [metric("sizes", "SIZES"), metric("windows", "SIZES", swap_on_read=True), metric("packets", "PACKETS")]
-    path = {"name": "probe", "code": CODE, "metric-configs": metrics}
+    path = {"name": "probe", "code": PACKETS_AND_SIZES, "metric-configs": metrics}
     client.create("probe", {"dataplane-config": {"ingress-path": path}})
     client.attach("probe", veth.host)
     return veth
@@ -149,15 +149,47 @@ def test_reads_are_counted_and_timed(daemon: Daemon, client: DynmonClient, probe
     assert 0 == after[("dynmon_metric_failed_reads_total", labels(metric="packets"))]
 
 
+@pytest.mark.parametrize("listeners", [1, 2])
+def test_events_are_counted_once_whoever_listens(
+    daemon: Daemon, client: DynmonClient, veth: Veth, listeners: int
+) -> None:
+    """Also after the code was loaded once more; a record that is too short is one that was not decoded."""
+    events = {"name": "seen", "map-name": "EVENTS", "type": "struct event"}
+    client.create("probe", {"dataplane-config": {"ingress-path": {"code": EVENTS, "metric-configs": [events]}}})
+    client.attach("probe", veth.host)
+    with ExitStack() as clients:
+        http = clients.enter_context(httpx.Client(trust_env=False, timeout=20))
+        for _ in range(listeners):
+            stream = clients.enter_context(http.stream("GET", f"{daemon.api}/dynmon/probe/events"))
+            assert ": listening" == next(clients.enter_context(closing(stream.iter_lines())))
+        veth.send("ingress", FRAME, count=SENT)
+        client.set_loglevel("probe", "TRACE")
+        veth.send("ingress", FRAME, FRAME + b"x", count=SENT)
+
+        seen = labels(metric="seen")
+        eventually(lambda: scrape(daemon)[("dynmon_events_total", seen)], 3 * SENT)
+        samples = scrape(daemon)
+    assert (SENT, 0) == (samples[("dynmon_undecoded_events_total", seen)], samples[("dynmon_lost_events_total", seen)])
+
+
 def test_links_are_there_by_the_names_of_their_interfaces(daemon: Daemon, client: DynmonClient, probe: Veth) -> None:
     """A link that an administrator detaches shows; one that the cube left is gone."""
-    assert 1 == scrape(daemon)[("dynmon_link_attached", labels(interface=probe.host))]
+    assert 1 == scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))]
     [link] = [each for each in client.hooks(probe.host)["ingress"] if each.get("cube") == "probe"]
     run("bpftool", "link", "detach", "id", str(link["link-id"]))
-    assert 0 == scrape(daemon)[("dynmon_link_attached", labels(interface=probe.host))]
+    assert 0 == scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))]
 
     client.detach("probe", probe.host)
     assert "dynmon_link_attached" not in {name for name, _ in scrape(daemon)}
+
+
+def test_an_interface_that_is_awaited_shows(daemon: Daemon, client: DynmonClient, probe: Veth) -> None:
+    client.detach("probe", probe.host)
+    client.request("POST", ("attach",), body={"cube": "probe", "port": probe.host, "on-return": "attach"})
+    assert 1 == scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))]
+    run("ip", "link", "del", probe.host)
+
+    eventually(lambda: scrape(daemon)[("dynmon_link_attached", labels(port=probe.host))], 0)
 
 
 def test_the_parts_are_the_whole(daemon: Daemon, client: DynmonClient, probe: Veth) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from dynmon.cli.dashboard import dashboard_of
 from dynmon.client import DynmonClient
 from tests.daemon import Daemon
 from tests.prometheus import Labels, Prometheus
+from tests.serving import Answer, serving
 from tests.support import Veth, needs, run
 
 pytestmark = needs("kernel", "clang", "tcx", "prometheus")
@@ -72,30 +72,15 @@ def test_a_cube_on_a_dashboard(daemon: Daemon, client: DynmonClient, veth: Veth,
 @contextmanager
 def growing(text: str) -> Iterator[str]:
     """Serve an exposition in which each number is as many times as great as it was asked for so often."""
+    numbers = itertools.count(1)
 
-    class Handler(BaseHTTPRequestHandler):
-        asked = 0
+    def answer(*_: object) -> Answer:
+        asked = next(numbers)
+        body = SAMPLE.sub(lambda line: f"{line[1]} {float(line[2]) * asked}", text)
+        return Answer(200, body.encode(), "application/openmetrics-text; version=1.0.0; charset=utf-8")
 
-        def do_GET(self) -> None:
-            Handler.asked += 1
-            body = SAMPLE.sub(lambda line: f"{line[1]} {float(line[2]) * Handler.asked}", text).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(answer) as address:
+        yield address
 
 
 def test_panels_of_every_type_have_numbers(repository: Path, prometheus) -> None:

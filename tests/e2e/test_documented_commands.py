@@ -15,7 +15,7 @@ import pytest
 from tests.daemon import running_daemon
 from tests.support import needs, run, veth_pair
 
-pytestmark = needs("kernel", "clang", "tcx")
+pytestmark = needs("kernel", "clang")
 
 PINGS = 1000
 DEFAULT_PORT, OTHER_PORT = 9000, 5840

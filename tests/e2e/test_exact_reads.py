@@ -33,7 +33,7 @@ CUBE = "exact"
 SAMPLE = re.compile(r"^counts_total\S* (\d+)$", re.MULTILINE)
 POLYCUBECTL = Path(sys.executable).with_name("polycubectl")
 
-PLACES = ("ingress-tcx", "ingress-xdp_drv", "egress-tcx")
+PLACES = ("ingress-tc", "ingress-xdp_drv", "egress-tc")
 at_hooks = pytest.mark.parametrize("hook", [HOOKS[name] for name in PLACES], ids=PLACES)
 with_maps = pytest.mark.parametrize("kind", ["array", "lru_percpu_hash"])
 

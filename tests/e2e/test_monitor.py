@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
+import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dynmon import Monitor
+from dynmon.bpf import xdp_program_id
 from dynmon.compiler.diagnostics import CompileError
 from dynmon.cubes import MetricNotFound
 from dynmon.errors import DynmonError
@@ -20,7 +24,7 @@ from dynmon.monitor import AmbiguousMetric, NotRunning
 from dynmon.netdev import InterfaceNotFound
 from tests.hooks import attached, tcx_programs
 from tests.packets import IPV4_A, IPV4_B, UDP, ethernet, ipv4, udp
-from tests.support import needs, open_descriptors, run, wait_until
+from tests.support import needs, open_descriptors, run, veth_pair, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
@@ -298,6 +302,48 @@ def test_xdp(veth, hook):
     assert [] == attached(veth.host)["xdp"]
 
 
+OF_ANOTHER_PROCESS = """
+import sys
+from dynmon import Monitor
+from dynmon.bpf import InterfaceBusy
+try:
+    with Monitor(sys.argv[1], sys.argv[2], hook="XDP_SKB"):
+        pass
+except InterfaceBusy as error:
+    print(error.program_id, error.hint)
+"""
+
+
+def test_monitors_of_one_process_share_the_place_for_xdp(veth):
+    """The one that drops is the end for the one behind it; when it has gone, it is not."""
+    with Monitor(veth.host, COUNTER, hook="XDP_SKB") as first:
+        with (
+            Monitor(veth.host, COUNTER.replace("RX_OK", "RX_DROP"), hook="XDP_SKB") as second,
+            Monitor(veth.host, COUNTER, hook="XDP_SKB") as third,
+        ):
+            veth.send_in(FRAME, count=4)
+            assert [4, 4, 0] == [each.metrics()["PKTS"][0] for each in (first, second, third)]
+            second.close()
+            veth.send_in(FRAME, count=3)
+            assert [7, 3] == [each.metrics()["PKTS"][0] for each in (first, third)]
+        veth.send_in(FRAME, count=2)
+        assert {"PKTS": [9]} == first.metrics()
+    assert [] == attached(veth.host)["xdp"]
+
+
+@pytest.mark.parametrize("monitors", [1, 2])
+def test_the_xdp_programs_of_another_process_are_in_the_way(veth, monitors):
+    """Its error says so, and nothing changes for those that are there."""
+    with ExitStack() as here:
+        running = [here.enter_context(Monitor(veth.host, COUNTER, hook="XDP_SKB")) for _ in range(monitors)]
+        answer = run(sys.executable, "-c", OF_ANOTHER_PROCESS, veth.host, COUNTER)
+        veth.send_in(FRAME, count=4)
+
+        number = xdp_program_id(socket.if_nametoindex(veth.host))
+        assert answer.startswith(f"{number} make the cube of type TC, or take the other program off")
+        assert [{"PKTS": [4]}] * monitors == [monitor.metrics() for monitor in running]
+
+
 def test_inject_replaces_the_code_under_traffic(veth, no_leaks):
     """Every packet is counted once, by the old code or by the new, here in a map that outlives them all."""
     owner = COUNTER.replace("BPF_ARRAY(PKTS, u64, 1)", 'BPF_TABLE_PUBLIC("array", u32, u64, PKTS, 1)')
@@ -445,3 +491,15 @@ def test_the_interface_goes_away(veth):
 
         assert np.array_equal([2], monitor.read("PKTS")["value"])
     assert not [entry for entry in open_descriptors() - before if "bpf" in entry]
+
+
+def test_a_monitor_of_all_interfaces_of_a_pattern(no_leaks):
+    """Also of one that comes while it runs; what it counts is the sum."""
+    with veth_pair(host="probed1") as one, Monitor("probed*", COUNTER, metrics={"packets": "PKTS"}) as monitor:
+        one.send_in(FRAME, count=2)
+        with veth_pair(host="probed2") as other:
+            wait_until(lambda: len(monitor.cube.attachments.status()) == 2, "the other one to be attached")
+            other.send_in(FRAME, count=3)
+            wait_until(lambda: monitor.metrics() == {"packets": [5]}, "all packets to be counted")
+        wait_until(lambda: len(monitor.cube.attachments.status()) == 1, "the other one to be left")
+        assert {"packets": [5]} == monitor.metrics()

@@ -13,7 +13,7 @@ from dynmon import Monitor
 from tests.packets import ethernet, ipv4, udp
 from tests.support import needs, veth_pair
 
-pytestmark = needs("kernel", "clang", "tcx")
+pytestmark = needs("kernel", "clang")
 
 PAGE = "docs/library.md"
 FILE = re.compile(r"[Ss]ave this as `(\w+\.c)`:\n\n```c\n(.*?)^```$", re.MULTILINE | re.DOTALL)

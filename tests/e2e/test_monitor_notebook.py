@@ -6,7 +6,7 @@ import sys
 
 from tests.support import needs, run
 
-pytestmark = needs("kernel", "clang", "tcx")
+pytestmark = needs("kernel", "clang")
 
 PRINTED = """\
 <Monitor note0: SENDERS>

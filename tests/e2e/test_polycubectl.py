@@ -212,7 +212,7 @@ def test_hash_keys_are_columns(polycubectl, veth):
 
 def test_formats(polycubectl, monitor):
     assert "dynmon: [1 items]\n" == polycubectl("cubes show -brief")
-    assert ["name", "uuid", "service-name", "type", "loglevel", "parent"] == (
+    assert ["name", "uuid", "service-name", "type", "loglevel", "parent", "passive"] == (
         polycubectl("cubes show").splitlines()[1].split()
     )
     assert "uuid" not in polycubectl("cubes show -hide=dynmon.uuid")

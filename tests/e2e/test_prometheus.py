@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import sys
 from collections.abc import Callable
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +18,12 @@ import yaml
 from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import Daemon
+from tests.probes import PACKETS_AND_SIZES
 from tests.prometheus import FORMATS, Prometheus
-from tests.support import Veth, needs
+from tests.support import Veth, needs, run
 
 pytestmark = needs("kernel", "clang", "tcx", "prometheus")
 
-CODE = """
-BPF_ARRAY(PACKETS, u64, 1);
-BPF_ARRAY(LAST, u32, 1);
-BPF_HASH(SIZES, u32, u64, 32);
-static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
-{
-	unsigned int zero = 0;
-	u32 size = md->packet_len;
-	u64 none = 0, *seen, *count = PACKETS.lookup(&zero);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	LAST.update(&zero, &size);
-	seen = SIZES.lookup_or_try_init(&size, &none);
-	if (seen)
-		__sync_fetch_and_add(seen, 1);
-	return RX_OK;
-}
-"""
 AWKWARD = 'a "quote", a \\ and\na second line'
 METRICS = [
     {
@@ -60,7 +46,7 @@ START = Callable[..., Prometheus]
 @pytest.fixture
 def monitor(client: DynmonClient, veth: Veth) -> Veth:
     """A cube that counts in both directions at an interface."""
-    paths = {f"{way}-path": {"code": CODE, "metric-configs": METRICS} for way in SENT}
+    paths = {f"{way}-path": {"code": PACKETS_AND_SIZES, "metric-configs": METRICS} for way in SENT}
     client.create("monitor", {"dataplane-config": paths})
     client.attach("monitor", veth.host)
     return veth
@@ -178,3 +164,16 @@ def test_the_documented_expressions(repository, state_root, monitor, client, dae
     }
     assert 3 == len(alarms)
     assert [{}, {}, {}] == [server.query(each) for each in alarms]
+
+
+def test_the_documented_commands(repository: Path, daemon: Daemon, monitor: Veth, tmp_path: Path) -> None:
+    """Each runs as it stands; the daemon that pushes is ended by hand in its own tests."""
+    [dashboard, install, push] = [line for text in snippets(repository, "console") for line in text.splitlines()]
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "POLYCUBECTL_URL": daemon.url}
+    run("bash", "-c", dashboard.removeprefix("$ "), cwd=tmp_path, env=environment)
+    run("bash", "-c", f"{push.removeprefix('$ ')} --version", cwd=tmp_path, env=environment)
+    extra = re.fullmatch(r"\$ pip install 'dynmon\[(\w+)\]'", install)
+
+    assert "dynmon: monitor" == json.loads((tmp_path / "monitor.json").read_text())["title"]
+    assert extra is not None
+    assert extra[1] in metadata("dynmon").get_all("Provides-Extra", [])

@@ -84,8 +84,12 @@ def test_the_whole_cube(dm: httpx.Client) -> None:
         "type",
         "loglevel",
         "parent",
+        "passive",
+        "attachments",
+        "selectors",
         "dataplane-config",
         "metrics",
+        "verdicts",
         "_links",
     ] == list(body)
     assert ("dm", "dynmon", "TC", "INFO", "") == tuple(
@@ -105,7 +109,10 @@ def test_links(dm: httpx.Client) -> None:
 
     links = dm.get("/dynmon/dm/").json()["_links"]
 
-    assert [{"rel": "self", "href": here}, *({"rel": rel, "href": f"{here}{rel}/"} for rel in children)] == links
+    assert [
+        {"rel": "self", "href": here},
+        *({"rel": rel, "href": f"{here}{rel}/"} for rel in (*children, "passive", "verdicts")),
+    ] == links
     for link in links:
         assert 200 == dm.get(f"http:{link['href']}").status_code
 
@@ -245,7 +252,7 @@ def test_the_collection(http: httpx.Client) -> None:
 
     listed = http.get("/dynmon/").json()
 
-    assert ["name", "uuid", "service-name", "type", "loglevel", "parent"] == list(listed[0])
+    assert ["name", "uuid", "service-name", "type", "loglevel", "parent", "passive"] == list(listed[0])
     assert ("one", "OFF") == (listed[0]["name"], listed[0]["loglevel"])
 
 
@@ -472,8 +479,8 @@ def test_attachments_that_cannot_be(dm: httpx.Client, veth: Veth) -> None:
         ("/", "help=NONE&completion", None),
         ("/dynmon", "help=NONE&completion", ["dm", "add", "del", "show"]),
         ("/dynmon", "help=ADD&completion", ["dm", "<name>"]),
-        ("/dynmon/new", "help=ADD&completion", ["type=", "service-name=", "loglevel="]),
-        ("/dynmon/dm", "help=NONE&completion", ["dataplane-config", "metrics", "set", "show"]),
+        ("/dynmon/new", "help=ADD&completion", ["type=", "service-name=", "loglevel=", "passive="]),
+        ("/dynmon/dm", "help=NONE&completion", ["dataplane-config", "metrics", "verdicts", "set", "show"]),
         ("/dynmon/dm", "help=SET&completion", ["loglevel="]),
         ("/dynmon/dm/metrics/ingress-metrics", "help=SHOW&completion", ["packets_total"]),
         (f"/dynmon/dm/{A_METRIC}/open-metrics-metadata/labels", "help=SHOW&completion", ["proto"]),

@@ -33,7 +33,7 @@ from tests.kernel.third_party.tutorials import CLASSIFIERS, TUTORIALS
 from tests.packets import ethernet, ipv4
 from tests.support import eventually, needs, run
 
-pytestmark = needs("kernel", "clang", "tcx")
+pytestmark = needs("kernel", "clang")
 
 CUBE = "monitor"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from dynmon.client import ApiError
 from tests.hooks import attached, tcx_programs
 from tests.support import needs, wait_until
 
@@ -57,22 +56,6 @@ def test_each_type_counts_both_directions(client, veth, kind):
 
     client.detach("monitor", veth.host)
     assert before == attached(veth.host)
-
-
-def test_one_xdp_program_has_an_interface(client, veth):
-    """The second is refused with the first one's id, and is attached to nothing."""
-    for name in ("first", "second"):
-        client.create(name, {"type": "XDP_SKB", "dataplane-config": CONFIG})
-    client.attach("first", veth.host)
-
-    with pytest.raises(ApiError, match="already has an XDP program") as caught:
-        client.attach("second", veth.host)
-
-    assert 409 == caught.value.status
-    assert "" == client.get("second")["parent"]
-    assert ["dynmon_egress"] == tcx_programs(veth.host, "egress")
-    veth.send_in(FRAME, count=4)
-    wait_until(lambda: counts(client, "first")[0] == 4, "four packets")
 
 
 def test_xdp_and_tc_share_an_interface(client, veth):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import needs, wait_until
 
-pytestmark = needs("kernel", "clang", "tcx")
+pytestmark = needs("kernel", "clang")
 
 FRAME = bytes.fromhex("ffffffffffff020000000001") + b"\x88\xb5" + bytes(46)
 CODE = """

@@ -13,6 +13,7 @@ DOORS = {
     "subprocess": {"compiler"},
     "httpx": {"client.py"},
     "starlette": {"api"},
+    "opentelemetry": {"otlp"},
     "uvicorn": {"api", "daemon.py"},
     "pyroute2": {"netdev", "bpf/clsact_filter.py"},
 }

@@ -18,6 +18,7 @@ from dynmon.api.daemon_routes import DaemonRoutes
 from dynmon.api.discovery import add_discovery
 from dynmon.api.effects import Live, Tried
 from dynmon.api.events import Listeners, add_events
+from dynmon.api.exposition import daemon_exposition
 from dynmon.api.limits import BodyLimitMiddleware
 from dynmon.api.metrics import Telemetry, TelemetryMiddleware
 from dynmon.api.operations import Operations
@@ -29,6 +30,7 @@ from dynmon.api.scrapes import Scrapes
 from dynmon.api.writes import Writer
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import NotFoundError
+from dynmon.metrics import ExpositionFormat
 from dynmon.models.cube import RESERVED_CUBE_NAMES
 from dynmon.settings import Settings
 
@@ -46,6 +48,7 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     trials = Changes(registry, Tried(registry), bridges)
     writer = Writer()
     app.state.listeners = listeners = Listeners()
+    app.state.exposition = lambda: daemon_exposition(registry, telemetry, ExpositionFormat.OPENMETRICS)
     _add_health(operations)
     Scrapes(operations, registry, telemetry).add()
     add_discovery(operations, registry)

@@ -12,7 +12,7 @@ from dynmon.errors import InvalidInputError
 
 # What GET adds to a document and nobody can set; dropped, so that what was got can be sent back.
 LINK_KEYS = frozenset({"_links"})
-CUBE_KEYS = LINK_KEYS | {"uuid", "parent", "metrics", "open-metrics"}
+CUBE_KEYS = LINK_KEYS | {"uuid", "parent", "attachments", "selectors", "verdicts", "metrics", "open-metrics"}
 
 
 class InvalidJson(InvalidInputError):

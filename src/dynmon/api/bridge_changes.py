@@ -26,7 +26,7 @@ CREATED = 201
 NO_CONTENT = 204
 # What GET adds to a document and nobody can set.
 BRIDGE_KEYS = LINK_KEYS | {"uuid"}
-PORT_KEYS = LINK_KEYS | {"uuid", "status", "tcubes"}
+PORT_KEYS = LINK_KEYS | {"uuid", "status"}
 FDB_KEYS = LINK_KEYS | {"entry"}
 
 
@@ -85,7 +85,7 @@ class BridgeChanges:
             for port in ports:
                 if port.name is None:
                     raise UnexpectedBody('a port with its name, such as {"name": "port1", "peer": "veth1"}')
-                cube.add_port(port.name, port.peer)
+                cube.add_port(port.name, port.peer, port.tcubes)
                 undo.callback(cube.remove_port, port.name)
             undo.pop_all()
         return CREATED
@@ -96,7 +96,7 @@ class BridgeChanges:
         config = validate_document(PortConfig, settable(body, PORT_KEYS), f"port {port!r}")
         if config.name not in (None, port):
             raise OtherName("port", port, str(config.name))
-        cube.add_port(port, config.peer)
+        cube.add_port(port, config.peer, config.tcubes)
         return CREATED
 
     def put_port(self, name: str, port: str, body: Any) -> Outcome:
@@ -110,7 +110,7 @@ class BridgeChanges:
     def patch_port(self, name: str, port: str, body: Any) -> Outcome:
         """PATCH of a port: plug it into something else."""
         cube = self.registry.bridge(name)
-        change = validate_document(PortChange, settable(body, PORT_KEYS | {"name"}), f"port {port!r}")
+        change = validate_document(PortChange, settable(body, PORT_KEYS | {"name", "tcubes"}), f"port {port!r}")
         if change.peer is not None:
             cube.set_peer(port, change.peer)
         return OK

@@ -96,7 +96,8 @@ def _whole(visit: Visit) -> dict[str, Any]:
 
 
 def _port(port: Port) -> dict[str, Any]:
-    return {"name": port.name, "uuid": port.uuid, "status": port.status, "peer": port.peer, "tcubes": []}
+    tcubes = [member.name for member in port.chain.members]
+    return {"name": port.name, "uuid": port.uuid, "status": port.status, "peer": port.peer, "tcubes": tcubes}
 
 
 def _fdb(visit: Visit) -> dict[str, Any]:
@@ -124,7 +125,13 @@ _PORT = Entry(
         _fact("uuid", "Identity of the port", "0b9b6e2c-5f0e-4b8e-9a3c-2f5d1c7a4e10"),
         _fact("status", "Whether the peer is there, up and with a carrier", "UP", values=("UP", "DOWN")),
         _fact("peer", "What it is plugged into: an interface, or a port CUBE:PORT", "veth1", access=Access.READ_WRITE),
-        _fact("tcubes", "Transparent cubes on the port", linked=False, schema=list[str]),
+        _fact(
+            "tcubes",
+            "Dynmon cubes on the port, the first nearest the switch",
+            access=Access.INIT_ONLY,
+            linked=False,
+            schema=list[str],
+        ),
     ),
     read=lambda visit: _port(visit.cube.port(visit.keys[0])),
     schema=BridgePort,

@@ -76,6 +76,7 @@ class Changes:
         given = config.model_fields_set
         if "type" in given:
             _check_fixed(cube, "type", cube.type.value, config.type.value)
+        _check_fixed(cube, "passive", *_as_words(cube.passive, config.passive))
         loglevel = config.loglevel if "loglevel" in given else None
         return self.effect.inject(cube, loglevel, config.dataplane_config, OK)
 
@@ -90,6 +91,7 @@ class Changes:
             ("name", cube.name, change.name),
             ("service-name", cube.service_name, change.service_name),
             ("type", cube.type.value, change.type and change.type.value),
+            ("passive", *_as_words(cube.passive, change.passive)),
         ):
             _check_fixed(cube, key, present, wanted)
         return self.effect.inject(cube, change.loglevel, change.dataplane_config or DataplaneConfig(), OK)
@@ -166,6 +168,10 @@ def name_in(body: Any) -> str:
 def _check_fixed(cube: DynmonCube, key: str, present: str, wanted: str | None) -> None:
     if wanted is not None and wanted != present:
         raise FixedAtCreation(cube.name, key, present, wanted)
+
+
+def _as_words(present: bool, wanted: bool | None) -> tuple[str, str | None]:
+    return str(present).lower(), None if wanted is None else str(wanted).lower()
 
 
 def _completed(cube: DynmonCube, given: dict[str, Any]) -> dict[str, Any]:

@@ -21,27 +21,37 @@ PATH = ("cube", "direction")
 METRIC = (*PATH, "metric")
 NANOSECOND = 1e-9
 TIMED = "counted only while dynmon_program_timing is 1"
+HEARD = "counted only while somebody listens"
 
 FAILED_SCRAPES = "dynmon_cube_failed_scrapes"
 LINKS = "dynmon_link_attached"
 RUNS = "dynmon_program_runs"
 RUN_SECONDS = "dynmon_program_run_seconds"
 ANOMALIES = "dynmon_anomalies"
+WITHHELD = "dynmon_withheld_drops"
 DROPPED = "dynmon_dropped_entries"
 READS = "dynmon_metric_read_duration_seconds"
 FAILED_READS = "dynmon_metric_failed_reads"
 ENTRIES = "dynmon_map_entries"
 FOLDED = "dynmon_folded_series"
 MAX_ENTRIES = "dynmon_map_max_entries"
+EVENTS = "dynmon_events"
+LOST_EVENTS = "dynmon_lost_events"
+UNDECODED_EVENTS = "dynmon_undecoded_events"
 
 FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     FAILED_SCRAPES: (CounterMetricFamily, "Scrapes in which nothing of the cube could be read", ("cube",)),
-    LINKS: (GaugeMetricFamily, "1 for a program at its interface, 0 once somebody detached it", (*PATH, "interface")),
+    LINKS: (GaugeMetricFamily, "1 where the code runs at a port, 0 where it should and does not", (*PATH, "port")),
     RUNS: (CounterMetricFamily, f"Runs of the code since it was injected, {TIMED}", PATH),
     RUN_SECONDS: (CounterMetricFamily, f"Time that these runs took, on all CPUs together, {TIMED}", PATH),
     ANOMALIES: (
         CounterMetricFamily,
         "Packets whose verdict was neither pass nor drop since the code was injected; they passed",
+        PATH,
+    ),
+    WITHHELD: (
+        CounterMetricFamily,
+        "Packets that the code of a passive cube wanted to drop since it was injected; they passed",
         PATH,
     ),
     DROPPED: (CounterMetricFamily, "Entries that reads took out of maps and had no room to keep", PATH),
@@ -50,6 +60,9 @@ FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     ENTRIES: (GaugeMetricFamily, "Entries that the last read found in the metric's map, if it can fill up", METRIC),
     FOLDED: (GaugeMetricFamily, "Series beyond the limit that the last scrape found, exported as one: other", METRIC),
     MAX_ENTRIES: (GaugeMetricFamily, "Entries that such a map has room for", METRIC),
+    EVENTS: (CounterMetricFamily, f"Records taken out of the metric's map, {HEARD}", METRIC),
+    LOST_EVENTS: (CounterMetricFamily, f"Records that the kernel had no room for, {HEARD}", METRIC),
+    UNDECODED_EVENTS: (CounterMetricFamily, "Records that have fewer bytes than their type", METRIC),
 }
 
 _log = logging.getLogger(__name__)
@@ -90,12 +103,18 @@ def _add(families: Mapping[str, Any], cube: DynmonCube) -> None:
         if tally.entries is not None:
             add(ENTRIES, labels, tally.entries)
             add(MAX_ENTRIES, labels, metric.bpf_map.info.max_entries)
+    for events in cube.event_metrics():
+        labels = (events.direction.value, events.name)
+        add(EVENTS, labels, events.tally.records)
+        add(LOST_EVENTS, labels, events.tally.lost)
+        add(UNDECODED_EVENTS, labels, events.tally.undecoded)
     for direction in Direction:
         path = (direction.value,)
         add(ANOMALIES, path, cube.anomalies(direction))
+        add(WITHHELD, path, cube.withheld_drops(direction))
         add(DROPPED, path, cube.dropped_entries(direction))
         runs = cube.runs(direction)
         add(RUNS, path, runs.count)
         add(RUN_SECONDS, path, runs.nanoseconds * NANOSECOND)
-    for interface, direction, is_attached in cube.attached():
-        add(LINKS, (direction.value, interface), is_attached)
+    for port, direction, is_attached in cube.attached():
+        add(LINKS, (direction.value, port), is_attached)

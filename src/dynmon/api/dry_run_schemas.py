@@ -27,6 +27,7 @@ class DryRun(Document):
     direction: Direction | None = None
     type: CubeType | None = None
     loglevel: LogLevel | None = None
+    passive: bool | None = None
 
     @model_validator(mode="after")
     def _has_paths_once(self) -> DryRun:
@@ -43,6 +44,7 @@ class DryRunForm(Answer):
     direction: Direction | None = None
     type: CubeType | None = None
     loglevel: LogLevel | None = None
+    passive: bool | None = None
 
 
 class LeafExplanation(Answer):
@@ -135,6 +137,7 @@ class PathExplanation(Answer):
     direction: Direction
     hook: str
     spelling: str
+    passive: bool
     program: str
     instructions: int
     verified_instructions: int | None
@@ -222,6 +225,7 @@ class DryRunReport(Answer):
     notes: list[str] | None = None
     verdicts: list[Verdict] | None = None
     anomalies: int | None = None
+    withheld_drops: int | None = None
     ns_per_packet: Nanoseconds | None = None
     metrics: list[TriedReading] | None = None
     open_metrics: str | None = None

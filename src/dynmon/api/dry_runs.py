@@ -87,6 +87,7 @@ def dry_run(registry: CubeRegistry, name: str, given: bytes | dict[str, Any], ca
         config if mentions_code(config) else cube.dataplane_config,
         document.type or cube.type,
         document.loglevel or cube.loglevel,
+        cube.passive if document.passive is None else document.passive,
         capture=capture,
         direction=document.direction,
         limits=ReplayLimits(MAX_PACKETS, MAX_SECONDS, MAX_ENTRIES),

@@ -76,13 +76,14 @@ class Tried:
     def create(self, name: str, config: CubeConfig, status: int) -> Outcome:
         from dynmon.trial import Rehearsal
 
-        trial = Rehearsal(config.dataplane_config, config.type, config.loglevel)
+        passive = self.registry.passivity(name, config.passive)
+        trial = Rehearsal(config.dataplane_config, config.type, config.loglevel, passive)
         return _explanation(self.registry.rehearse(name, trial))
 
     def inject(self, cube: DynmonCube, loglevel: LogLevel | None, config: DataplaneConfig, status: int) -> Outcome:
         from dynmon.trial import Rehearsal
 
-        return _explanation(cube.rehearse(Rehearsal(config, cube.type, loglevel or cube.loglevel)))
+        return _explanation(cube.rehearse(Rehearsal(config, cube.type, loglevel or cube.loglevel, cube.passive)))
 
 
 def mentions_code(config: DataplaneConfig) -> bool:

@@ -24,6 +24,7 @@ class HookOccupant(Answer):
     cube: str | None = Field(default=None, description="The cube whose it is.")
     name: str | None = None
     program_id: int | None = None
+    dispatcher_id: int | None = Field(default=None, description="The program at XDP that calls it, with others.")
     tag: str | None = None
     loaded: str | None = Field(default=None, description="When it was loaded, as 2026-01-31T23:59:59Z.")
     link_id: int | None = None
@@ -52,7 +53,7 @@ def hooks_of(registry: CubeRegistry, interface: str) -> dict[str, Any]:
     Raises:
         InterfaceNotFound: There is no such interface.
     """
-    found = registry.hooks(interface)
+    found = registry.placing.hooks(interface)
     programs = [each.occupant.program for entries in found.values() for each in entries]
     note = {"note": HIDDEN} if any(program and program.is_hidden for program in programs) else {}
     return {"name": interface, **note, **{str(way): _rows(found[way]) for way in Direction}}
@@ -68,6 +69,7 @@ def _row(entry: HookEntry) -> dict[str, Any]:
         "kind": entry.occupant.kind,
         "cube": entry.cube,
         **_program(entry.occupant),
+        "dispatcher-id": entry.occupant.dispatcher_id,
         "link-id": entry.occupant.link_id,
         **_filter(entry.occupant),
         "verdicts": list(entry.verdicts or ()),

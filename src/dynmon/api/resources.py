@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dynmon.api.code_leaves import code_leaf, metadata_leaves
-from dynmon.api.schemas import Cube, MetricReading, Metrics
+from dynmon.api.schemas import Attachment, Cube, MetricReading, Metrics, RefusedVerdicts, Verdicts
 from dynmon.api.tree import Access, Container, Entry, Leaf, ListOf, ResourceNotFound, Trail, Visit, trails
 from dynmon.cubes import DynmonCube, MetricNotFound
 from dynmon.metrics import Reading
@@ -37,7 +37,22 @@ def summary(cube: DynmonCube) -> dict[str, Any]:
         "type": cube.type.value,
         "loglevel": cube.loglevel.value,
         "parent": cube.parent,
+        "passive": cube.passive,
     }
+
+
+def attachments(cube: DynmonCube) -> list[dict[str, Any]]:
+    """Where the cube is attached, is to be, or cannot be."""
+    return [
+        {
+            "port": each.port,
+            "state": each.state,
+            **({"selector": each.selector} if each.selector else {}),
+            **({"reason": each.reason} if each.reason else {}),
+            **({"on-return": "attach"} if each.returns else {}),
+        }
+        for each in cube.attachments.status()
+    ]
 
 
 def dataplane_config(cube: DynmonCube) -> dict[str, Any]:
@@ -56,11 +71,25 @@ def rendered(reading: Reading) -> dict[str, Any]:
     return {"name": reading.name, **value, "timestamp": reading.timestamp, **present}
 
 
+def _verdicts(visit: Visit) -> dict[str, Any]:
+    cube = visit.cube
+    return {
+        direction.value: {
+            "anomalies": cube.anomalies(direction),
+            "withheld-drops": cube.withheld_drops(direction),
+        }
+        for direction in Direction
+    }
+
+
 def _whole(visit: Visit) -> dict[str, Any]:
     return {
         **summary(visit.cube),
+        "attachments": attachments(visit.cube),
+        "selectors": visit.cube.attachments.selectors,
         "dataplane-config": dataplane_config(visit.cube),
         "metrics": _metrics(visit),
+        "verdicts": _verdicts(visit),
     }
 
 
@@ -237,6 +266,30 @@ def _metric_list(direction: Direction) -> ListOf:
     )
 
 
+def _verdicts_of(direction: Direction) -> Container:
+    return Container(
+        name=direction.value,
+        description=f"Of {direction} packets, which passed",
+        members=(
+            Leaf(
+                name="anomalies",
+                description="Packets for which it was neither RX_OK nor RX_DROP",
+                example="0",
+                simpletype="integer",
+                schema=int,
+            ),
+            Leaf(
+                name="withheld-drops",
+                description="Packets for which a passive cube's code said RX_DROP",
+                example="0",
+                simpletype="integer",
+                schema=int,
+            ),
+        ),
+        schema=RefusedVerdicts,
+    )
+
+
 # The order is that of `_links`; GET has its own, in summary().
 CUBE = Entry(
     name=SERVICE,
@@ -279,10 +332,24 @@ CUBE = Entry(
         ),
         Leaf(
             name="parent",
-            description="Interface that the cube is attached to, empty when there is none",
+            description="Port or selector that the cube was attached to first, empty when there is none",
             example="eth0",
             linked=False,
             read=lambda visit: visit.cube.parent,
+        ),
+        Leaf(
+            name="attachments",
+            description="The ports that the cube is attached to, and how that is going",
+            linked=False,
+            read=lambda visit: attachments(visit.cube),
+            schema=list[Attachment],
+        ),
+        Leaf(
+            name="selectors",
+            description="The selectors that the cube is attached to",
+            linked=False,
+            read=lambda visit: visit.cube.attachments.selectors,
+            schema=list[str],
         ),
         Container(
             name="dataplane-config",
@@ -304,6 +371,23 @@ CUBE = Entry(
             name="open-metrics",
             description="The metrics as OpenMetrics text",
             media_type="text/plain",
+        ),
+        Leaf(
+            name="passive",
+            description="Whether the code can neither drop nor change packets, as the kernel proves",
+            example="true",
+            access=Access.INIT_ONLY,
+            simpletype="boolean",
+            values=("true", "false"),
+            read=lambda visit: visit.cube.passive,
+            schema=bool,
+        ),
+        Container(
+            name="verdicts",
+            description="What the code answered and was not done, since it was injected",
+            members=tuple(_verdicts_of(direction) for direction in Direction),
+            read=_verdicts,
+            schema=Verdicts,
         ),
     ),
     read=_whole,

@@ -11,12 +11,13 @@ from dynmon.models.base import Document
 
 
 class CubeChange(Document):
-    """What PATCH of a cube may carry; ``type``, ``name`` and ``service-name`` only if they agree with the cube."""
+    """What PATCH of a cube may carry; what is fixed only if it agrees with the cube."""
 
     name: str | None = None
     service_name: str | None = None
     type: CubeType | None = None
     loglevel: LogLevel | None = None
+    passive: bool | None = None
     dataplane_config: DataplaneConfig | None = None
 
 
@@ -85,13 +86,45 @@ class CubeSummary(Answer):
     type: CubeType
     loglevel: LogLevel
     parent: str
+    passive: bool
+
+
+class RefusedVerdicts(Answer):
+    """How many packets passed although the code answered something else."""
+
+    anomalies: int
+    withheld_drops: int
+
+
+class Verdicts(Answer):
+    """What the code of both paths answered and was not done."""
+
+    ingress: RefusedVerdicts
+    egress: RefusedVerdicts
+
+
+class Attachment(Answer):
+    """A port that a cube is attached to, or is to be.
+
+    The state is ``attached``; ``detached``, when somebody else took the program off; ``unplugged``, at the port of a
+    cube that is plugged into nothing; ``awaited``, until the interface returns; or ``refused``, for the reason.
+    """
+
+    port: str
+    state: str
+    selector: str | None = Field(default=None, description="What has brought the cube here.")
+    reason: str | None = None
+    on_return: str | None = None
 
 
 class Cube(CubeSummary):
     """A whole cube; queues and stacks have no value here, because reading them empties them."""
 
+    attachments: list[Attachment]
+    selectors: list[str]
     dataplane_config: DataplaneConfig
     metrics: Metrics
+    verdicts: Verdicts
 
 
 class Netdev(Answer):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         LoaderDied,
         LoadError,
         ModeUnsupported,
+        NotPassive,
         OpenError,
         VerifierError,
     )
@@ -43,6 +44,7 @@ HOMES = {
         "LoadError",
         "LoaderDied",
         "ModeUnsupported",
+        "NotPassive",
         "OpenError",
         "VerifierError",
     ),
@@ -69,6 +71,7 @@ __all__ = [  # noqa: RUF022 - in the order of the imports above
     "LoaderDied",
     "LoadError",
     "ModeUnsupported",
+    "NotPassive",
     "OpenError",
     "VerifierError",
     "DeclaredMap",

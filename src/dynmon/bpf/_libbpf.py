@@ -111,6 +111,8 @@ program_set_type = prototype("bpf_program__set_type", c_int, c_void_p, c_int, fa
 program_set_attach_type = prototype("bpf_program__set_expected_attach_type", c_int, c_void_p, c_int, fails=negative)
 program_flags = prototype("bpf_program__flags", c_uint32, c_void_p, fails=never)
 program_set_flags = prototype("bpf_program__set_flags", c_int, c_void_p, c_uint32, fails=negative)
+program_instructions = prototype("bpf_program__insns", c_void_p, c_void_p, fails=null)
+program_instruction_count = prototype("bpf_program__insn_cnt", c_size_t, c_void_p, fails=never)
 program_set_log_level = prototype("bpf_program__set_log_level", c_int, c_void_p, c_uint32, fails=negative)
 program_set_log = prototype("bpf_program__set_log_buf", c_int, c_void_p, c_void_p, c_size_t, fails=negative)
 
@@ -126,6 +128,8 @@ map_key_type = prototype("bpf_map__btf_key_type_id", c_uint32, c_void_p, fails=n
 map_value_type = prototype("bpf_map__btf_value_type_id", c_uint32, c_void_p, fails=never)
 map_pin_path = prototype("bpf_map__pin_path", c_char_p, c_void_p, fails=never)  # NULL: it is not to be pinned
 map_inner = prototype("bpf_map__inner_map", c_void_p, c_void_p, fails=never)  # NULL: it declares none
+map_set_key_size = prototype("bpf_map__set_key_size", c_int, c_void_p, c_uint32, fails=negative)
+map_set_value_size = prototype("bpf_map__set_value_size", c_int, c_void_p, c_uint32, fails=negative)
 map_set_max_entries = prototype("bpf_map__set_max_entries", c_int, c_void_p, c_uint32, fails=negative)
 map_set_autocreate = prototype("bpf_map__set_autocreate", c_int, c_void_p, c_bool, fails=negative)
 map_set_pin_path = prototype("bpf_map__set_pin_path", c_int, c_void_p, c_char_p, fails=negative)

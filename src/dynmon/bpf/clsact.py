@@ -61,8 +61,11 @@ class ClsactLink(Link):
         if self._place is None:
             raise InterfaceNotFound(self._interface_name)
         with _lock:
-            _guard.filter(self._place, self._program_id, program.id)
             try:
+                if clsact_filter.program_at(self._place) != self._program_id:
+                    # Whoever removed the filter does not want a read to bring it back.
+                    raise InterfaceNotFound(self._interface_name)
+                _guard.filter(self._place, self._program_id, program.id)
                 clsact_filter.set_filter(self._place, program.fd, replace=True)
             except OSError as error:
                 raise _error("replace the program at", self._interface_name, error) from error

@@ -17,6 +17,7 @@ from dynmon.netdev import Namespace, inside
 
 HANDLE = 0x64796E6D  # "dynm"
 POINTS = {"ingress": _libbpf.TC_INGRESS, "egress": _libbpf.TC_EGRESS}
+GONE = (errno.ENOENT, errno.ENODEV, errno.EINVAL)  # the filter, the interface, the qdisc
 PARENTS = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 
 
@@ -55,19 +56,33 @@ def set_filter(place: Place, program_fd: int, *, replace: bool) -> None:
     inside(place.namespace, _libbpf.tc_attach, _hook(place), options)
 
 
+def program_at(place: Place) -> int | None:
+    """The id of the program that our filter there runs, None where there is no such filter.
+
+    Raises:
+        OSError: The kernel would not say.
+    """
+    found = _options(place)
+    try:
+        inside(place.namespace, _libbpf.tc_query, _hook(place), found)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+        return None
+    return int(found.prog_id)
+
+
 def remove_filter(place: Place, program_ids: Collection[int]) -> None:
     """Remove the filter if it runs one of these programs; anything else there is somebody else's.
 
     Raises:
         OSError: The kernel would not.
     """
-    found = _options(place)
     try:
-        inside(place.namespace, _libbpf.tc_query, _hook(place), found)
-        if found.prog_id in program_ids:
+        if program_at(place) in program_ids:
             inside(place.namespace, _libbpf.tc_detach, _hook(place), _options(place))
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EINVAL):  # EINVAL: the qdisc is gone
+        if error.errno not in GONE:
             raise
 
 
@@ -80,7 +95,7 @@ def remove_unused_qdisc(interface_index: int, namespace: Namespace | None = None
         if not any(priorities(interface_index, direction, namespace) for direction in PARENTS):
             inside(namespace, _libbpf.tc_hook_destroy, _both(interface_index))
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EINVAL):
+        if error.errno not in GONE:
             raise
 
 

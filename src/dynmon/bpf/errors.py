@@ -73,13 +73,14 @@ class VerifierError(InjectionError):
     """
 
     stage = "verify"
+    attempt: ClassVar[str] = "the kernel refused"
 
     def __init__(
         self, program: str, finding: Diagnostic, reason: str, registers: Sequence[str], log: Sequence[str]
     ) -> None:
         place = f" at line {finding.line}" if finding.line else ""
         super().__init__(
-            f"the kernel refused the {finding.file} code{place}: {finding.message}",
+            f"{self.attempt} the {finding.file} code{place}: {finding.message}",
             file=finding.file,
             message=finding.message,
             hint=finding.hint,
@@ -100,6 +101,17 @@ class VerifierError(InjectionError):
         }
 
 
+class NotPassive(VerifierError):
+    """The code is for a passive cube, and nobody can show that it only looks at packets.
+
+    The kernel refused to load it as a program that cannot write packets, or it calls what no passive cube may. It
+    carries what a refusal of the verifier does.
+    """
+
+    stage = "check"
+    attempt = "a passive cube cannot run"
+
+
 class BatchTooSmall(DynmonError):
     """One hash bucket holds more entries than the buffers of a batch read; ask again with larger ones."""
 
@@ -108,7 +120,7 @@ class BatchTooSmall(DynmonError):
         self.rows = rows
 
 
-class _AttachRefusal(DynmonError):
+class AttachRefusal(DynmonError):
     """Shared by what the kernel says when code that runs could not be put where packets are."""
 
     def __init__(self, interface: str, direction: str, message: str, hint: str) -> None:
@@ -130,8 +142,8 @@ class _AttachRefusal(DynmonError):
         }
 
 
-class InterfaceBusy(_AttachRefusal, ConflictError):
-    """Somebody's XDP program is on the interface already; there is room for one."""
+class InterfaceBusy(AttachRefusal, ConflictError):
+    """An XDP program that is not ours is on the interface already; there is room for one."""
 
     def __init__(self, interface: str, program_id: int) -> None:
         namespace, _, name = interface.rpartition("/")
@@ -148,7 +160,7 @@ class InterfaceBusy(_AttachRefusal, ConflictError):
         return {**super().fields(), "program-id": self.program_id}
 
 
-class HookFull(_AttachRefusal, ConflictError):
+class HookFull(AttachRefusal, ConflictError):
     """The attach point has as many programs as the kernel takes."""
 
     def __init__(self, interface: str, direction: str) -> None:
@@ -156,7 +168,7 @@ class HookFull(_AttachRefusal, ConflictError):
         super().__init__(interface, direction, message, "detach another one first")
 
 
-class ModeUnsupported(_AttachRefusal, UnsupportedError):
+class ModeUnsupported(AttachRefusal, UnsupportedError):
     """The interface's driver cannot run XDP in the mode that was asked for."""
 
     def __init__(self, interface: str, mode: str, message: str = "", hint: str = "try XDP_SKB") -> None:

@@ -46,7 +46,9 @@ class LoadRequest:
     entries of maps in place of those in the code. With `wanted`, only the maps that the program uses, those named and
     those shared with others are made, otherwise all. `tail_calls` says for prog arrays which program is at which
     index; they, and those that the code puts there, are loaded too, into arrays that are never reused.
-    `source` is the user's text, to quote lines from. With `verbose` the verifier tells what it did.
+    `proof`, where it is given, is a program that shows by its type that `program` cannot change packets: it has to load
+    too, and to call the same instructions. `source` is the user's text, to quote lines from. With `verbose` the
+    verifier tells what it did.
     """
 
     object: bytes
@@ -54,6 +56,7 @@ class LoadRequest:
     program_type: ProgramType
     file: str
     memory_bytes: int
+    proof: str = ""
     source: str = ""
     constants: Mapping[str, int | bytes] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -106,6 +109,7 @@ class Loader(Owner):
             OpenError: The object cannot be understood or refers to what does not exist.
             LoadError: Its maps cannot be made.
             VerifierError: The kernel refuses the program.
+            NotPassive: It refuses the proof.
             LoaderDied: The process that tried died or took too long.
         """
         head, fds = _load_message(request)
@@ -208,6 +212,7 @@ def _load_message(request: LoadRequest) -> tuple[dict[str, Any], list[int]]:
         "task": "load",
         "program": request.program,
         "program_type": int(request.program_type),
+        "proof": request.proof,
         "numbers": {name: value for name, value in request.constants.items() if isinstance(value, int)},
         "bytes": {name: value.hex() for name, value in request.constants.items() if isinstance(value, bytes)},
         "sizes": dict(request.sizes),
@@ -234,15 +239,14 @@ def _nonsense(file: str) -> LoaderDied:
 
 def _refusal(request: LoadRequest, answer: dict[str, Any], log: bytes) -> InjectionError:
     message = str(answer["message"])
-    if answer["refused"] == "verify":
+    log_lines, hint = _messages(answer), str(answer["hint"])
+    if answer["refused"] in ("verify", "passive"):
         # Here, since most processes never meet a refusal, and its patterns take a fiftieth of a second to compile.
-        from dynmon.bpf.verifier import SourcePlace, verifier_error
+        from dynmon.bpf.verifier import SourcePlace, not_passive, verifier_error
 
         places = [SourcePlace(*each) for each in answer["lines"]]
-        return verifier_error(
-            request.file, str(answer["program"]), log.decode(errors="replace"), places, message, request.source
-        )
-    log_lines, hint = _messages(answer), str(answer["hint"])
+        said = request.file, str(answer["program"]), log.decode(errors="replace"), places, message, request.source
+        return verifier_error(*said) if answer["refused"] == "verify" else not_passive(*said, hint)
     if answer["refused"] == "open":
         return OpenError(request.file, message, log_lines, hint, undefined=str(answer["undefined"]))
     return LoadError(request.file, message, log_lines, hint)
@@ -270,7 +274,12 @@ def _loaded(request: LoadRequest, answer: dict[str, Any], own_btf: bytes, fds: l
     unowned = list(reversed(fds))
     with ExitStack() as undo:
         undo.callback(_syscall.close_all, unowned)
-        program = Program(unowned[-1], request.program)
+        program = Program(
+            unowned[-1],
+            request.program,
+            tail_calls=max(0, int(answer["tail_calls"])),
+            takes_fragments=bool(answer["takes_fragments"]),
+        )
         undo.enter_context(program)
         unowned.pop()
         maps, tags = {}, {}

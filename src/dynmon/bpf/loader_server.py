@@ -110,6 +110,8 @@ def _load(raw: bytes, head: dict[str, Any], fds: list[int], messages: list[str])
     answer = {
         "maps": [[each.name, each.tags, each.key_type_id, each.value_type_id, each.is_reused] for each in loaded.maps],
         "declared": loaded.declared,
+        "tail_calls": loaded.tail_calls,
+        "takes_fragments": loaded.takes_fragments,
         "verification": asdict(loaded.verification) if loaded.verification else None,
         "has_btf": loaded.btf_fd >= 0,
     }
@@ -125,6 +127,7 @@ def _wish(head: dict[str, Any], fds: list[int]) -> Wish:
     return Wish(
         program=head["program"],
         program_type=head["program_type"],
+        proof=head["proof"],
         constants={**head["numbers"], **{name: bytes.fromhex(text) for name, text in head["bytes"].items()}},
         sizes=head["sizes"],
         wanted=None if head["wanted"] is None else frozenset(head["wanted"]),

@@ -42,6 +42,8 @@ MAY_BE_EMPTY = frozenset(
         MapType.CGRP_STORAGE,
     }
 )
+# Other loaders let a declaration say of which type the records are; the kernel has these sizes and no others.
+SIZES_OF_EVENTS = {MapType.RINGBUF: (0, 0), MapType.PERF_EVENT_ARRAY: (4, 4)}
 
 
 @dataclass(slots=True)
@@ -123,6 +125,7 @@ def _declared(handle: int, variables: Mapping[str, Variable]) -> Map:
     tags = variables[name].tags if name in variables else ()
     is_pinned = _libbpf.map_pin_path(handle) is not None
     ours = tuple(tag for tag in tags if tag.startswith(TAG_PREFIX) and tag != PIN_BY_NAME)
+    _give_sizes_of_events(handle)
     kind, key_size, value_size, max_entries = _sizes(handle)
     return Map(
         handle=handle,
@@ -138,6 +141,14 @@ def _declared(handle: int, variables: Mapping[str, Variable]) -> Map:
         key_type_id=_libbpf.map_key_type(handle),
         value_type_id=_libbpf.map_value_type(handle),
     )
+
+
+def _give_sizes_of_events(handle: int) -> None:
+    kind, *declared, _ = _sizes(handle)
+    if kind in SIZES_OF_EVENTS and SIZES_OF_EVENTS[MapType(kind)] != tuple(declared):
+        key_size, value_size = SIZES_OF_EVENTS[MapType(kind)]
+        _libbpf.map_set_key_size(handle, key_size)
+        _libbpf.map_set_value_size(handle, value_size)
 
 
 def prepare_maps(maps: list[Map], parsed: Parsed, wish: Wish, used: Collection[str], filled: Collection[str]) -> None:

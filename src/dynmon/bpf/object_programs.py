@@ -28,7 +28,11 @@ class Selection:
 
 def select(parsed: Parsed, wish: Wish) -> Selection:
     """The wished program, those it can get to by a tail call, and those they can."""
-    names = {wish.program, *(name for calls in wish.tail_calls.values() for name in calls.values())}
+    names = {
+        wish.program,
+        *([wish.proof] if wish.proof else []),
+        *(name for calls in wish.tail_calls.values() for name in calls.values()),
+    }
     while True:
         uses = parsed.code.reached_from(names)
         arrays = {name for name in uses.maps if parsed.programs_in(name)}
@@ -61,7 +65,9 @@ def prepare_programs(handle: int, selection: Selection, wish: Wish) -> dict[str,
     for name, each in programs.items():
         _libbpf.program_set_autoload(each, name in selection.names)
     chosen = {name: each for name, each in programs.items() if name in selection.names}
-    _make_alike(chosen.values(), wish.program_type)
+    _make_alike([each for name, each in chosen.items() if name != wish.proof], wish.program_type)
+    if wish.proof:
+        _make_alike([chosen[wish.proof]], ProgramType.CGROUP_SKB)
     return chosen
 
 
@@ -77,6 +83,11 @@ def _make_alike(programs: Collection[int], program_type: int) -> None:
         _libbpf.program_set_attach_type(each, 0)
         if has_fragments:
             _libbpf.program_set_flags(each, _libbpf.program_flags(each) | HAS_FRAGMENTS)
+
+
+def takes_fragments(program: int) -> bool:
+    """Whether a program that was prepared is for packets in fragments."""
+    return bool(_libbpf.program_flags(program) & HAS_FRAGMENTS)
 
 
 def _section(program: int) -> str:

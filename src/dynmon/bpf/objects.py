@@ -19,8 +19,9 @@ from dynmon.bpf.facts import Verification
 from dynmon.bpf.kinds import MapType
 from dynmon.bpf.object_constants import set_constants
 from dynmon.bpf.object_maps import HIDDEN, Map, declared_maps, prepare_maps, type_name
-from dynmon.bpf.object_programs import check_tail_calls, fill_prog_arrays, prepare_programs, select
+from dynmon.bpf.object_programs import check_tail_calls, fill_prog_arrays, prepare_programs, select, takes_fragments
 from dynmon.bpf.opening import Parsed, open_parsed
+from dynmon.bpf.passivity import STAGE, check_calls, check_same
 from dynmon.bpf.refusals import Refusal, refusal_of
 from dynmon.bpf.source_lines import source_lines
 from dynmon.bpf.wish import Wish
@@ -61,6 +62,8 @@ class Loaded:
     """
 
     program_fd: int
+    tail_calls: int
+    takes_fragments: bool
     btf_fd: int
     own_btf: bytes
     maps: list[Map]
@@ -95,6 +98,8 @@ def load_object(raw: bytes, wish: Wish, messages: list[str]) -> Loaded:
 
 def _load(parsed: Parsed, wish: Wish, messages: list[str]) -> Loaded:
     selection = select(parsed, wish)
+    if wish.proof:
+        check_calls(parsed, selection.uses)
     handle = open_parsed(parsed, selection.uses.externs, selection.arrays, messages)
     programs = prepare_programs(handle, selection, wish)
     maps = declared_maps(handle, parsed.variables)
@@ -109,11 +114,15 @@ def _load(parsed: Parsed, wish: Wish, messages: list[str]) -> Loaded:
     except OSError as error:
         if not log.text() and (refusal := _map_refusal(messages, maps)):
             raise refusal from error
-        raise _load_refusal(error, log.text(), messages, parsed, wish.program) from error
+        raise _load_refusal(error, log.text(), messages, parsed, wish) from error
+    if wish.proof:
+        check_same(parsed, programs, wish.program, wish.proof)
     fill_prog_arrays(maps, programs, wish.tail_calls)
     btf_fd = _libbpf.object_btf_fd(handle)
     return Loaded(
         program_fd=_libbpf.program_fd(programs[wish.program]),
+        tail_calls=len(programs) - 1,
+        takes_fragments=takes_fragments(programs[wish.program]),
         btf_fd=btf_fd,
         own_btf=parsed.btf if btf_fd < 0 else b"",
         maps=[each for each in maps if _is_shown(each, wish)],
@@ -169,14 +178,15 @@ def _map_refusal(messages: Sequence[str], maps: Sequence[Map]) -> Refusal | None
     return None
 
 
-def _load_refusal(error: OSError, log: bytes, messages: Sequence[str], parsed: Parsed, program: str) -> Refusal:
+def _load_refusal(error: OSError, log: bytes, messages: Sequence[str], parsed: Parsed, wish: Wish) -> Refusal:
     if not log:
         if error.errno == errno.EPERM:
             return Refusal("load", "the daemon may not load BPF (it needs CAP_BPF and CAP_NET_ADMIN)")
         return refusal_of("load", error, messages)
     refused = next(filter(None, map(REFUSED_PROGRAM.search, messages)), None)
-    name = refused[1] if refused else program
-    return Refusal("verify", str(error.strerror), program=name, verifier_log=log, lines=_lines_of(parsed, name))
+    name = refused[1] if refused else wish.program
+    stage = STAGE if name == wish.proof else "verify"
+    return Refusal(stage, str(error.strerror), program=name, verifier_log=log, lines=_lines_of(parsed, name))
 
 
 def _lines_of(parsed: Parsed, program: str) -> list[Any]:

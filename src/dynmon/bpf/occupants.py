@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dynmon.bpf import _netlink, _syscall
 from dynmon.bpf.exits import possible_verdicts
 from dynmon.bpf.link import TCX_TYPES
+from dynmon.bpf.program import MOST_TAIL_CALLS
 from dynmon.bpf.tc_filters import Filter, filters_at
 from dynmon.errors import KernelError
 from dynmon.models import Direction
@@ -43,26 +44,38 @@ class SeenProgram:
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """Somebody on a hook; `kind` is the mode of XDP, ``link`` or ``program`` at tcx, and the kind of a filter."""
+    """Somebody on a hook; `kind` is the mode of XDP, ``link`` or ``program`` at tcx, and the kind of a filter.
+
+    `dispatcher_id` is the program that calls this one, where it does not hold the place itself.
+    """
 
     hook: str
     kind: str
     program: SeenProgram | None
     link_id: int = 0
     filter: Filter | None = None
+    dispatcher_id: int = 0
 
 
-def occupants(interface_index: int, direction: Direction, *, name: str, own: Mapping[int, int]) -> list[Occupant]:
+def occupants(
+    interface_index: int,
+    direction: Direction,
+    *,
+    name: str,
+    own: Mapping[int, int],
+    dispatchers: Mapping[int, int],
+) -> list[Occupant]:
     """Everybody on the hooks of one direction, in the order in which packets meet them.
 
-    `own` has descriptors of programs by their ids: what is known of these is known without any privilege.
+    `own` has descriptors of programs by their ids: what is known of these is known without any privilege. `dispatchers`
+    has those of their prog arrays, by the ids of programs that do nothing but call what is in there.
 
     Raises:
         InterfaceNotFound: It went away meanwhile.
         KernelError: The kernel would not say.
     """
     try:
-        received = [*_at_xdp(interface_index, own)] if direction is Direction.INGRESS else []
+        received = [*_at_xdp(interface_index, own, dispatchers)] if direction is Direction.INGRESS else []
         return [*received, *_at_tcx(interface_index, direction, own), *_at_clsact(interface_index, direction, own)]
     except OSError as error:
         if error.errno == errno.ENODEV:
@@ -70,13 +83,30 @@ def occupants(interface_index: int, direction: Direction, *, name: str, own: Map
         raise KernelError(f"look at the hooks of {name!r}", error) from error
 
 
-def _at_xdp(interface_index: int, own: Mapping[int, int]) -> Iterator[Occupant]:
+def _at_xdp(interface_index: int, own: Mapping[int, int], dispatchers: Mapping[int, int]) -> Iterator[Occupant]:
     facts = _netlink.attributes(_netlink.link_attributes(interface_index).get(IFLA_XDP, b""))
     modes = {mode: _number(facts[place]) for place, mode in XDP_MODES.items() if place in facts}
     if not modes and XDP_PROGRAM in facts:  # drivers need not say more
         modes = {XDP_ATTACHED_AS.get(_number(facts[XDP_ATTACHED]), "native"): _number(facts[XDP_PROGRAM])}
     for mode, number in modes.items():
-        yield Occupant("xdp", mode, seen_program(number, own))
+        if number not in dispatchers:
+            yield Occupant("xdp", mode, seen_program(number, own))
+            continue
+        for each in _programs_in(dispatchers[number]):
+            yield Occupant("xdp", mode, seen_program(each, own), dispatcher_id=number)
+
+
+def _programs_in(slots: int) -> Iterator[int]:
+    """The ids of the programs in a prog array."""
+    for slot in range(MOST_TAIL_CALLS):
+        value = _syscall.buffer(bytes(4))
+        try:
+            _syscall.map_element(_syscall.MAP_LOOKUP_ELEM, slots, slot.to_bytes(4, sys.byteorder), value)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            continue
+        yield _number(value.raw)
 
 
 def _at_tcx(interface_index: int, direction: Direction, own: Mapping[int, int]) -> Iterator[Occupant]:

@@ -10,6 +10,7 @@ from dynmon.bpf.owner import FdOwner
 from dynmon.errors import KernelError, UnsupportedError
 
 HEADROOM = 512  # a program may make its packet longer
+MOST_TAIL_CALLS = 33  # of one run, MAX_TAIL_CALL_CNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,13 @@ class Runs:
 
 
 class Program(FdOwner):
-    """Owns the descriptor of a program that the verifier has accepted."""
+    """Owns the descriptor of a program that the verifier has accepted.
 
-    def __init__(self, fd: int, name: str = "") -> None:
+    What the kernel does not tell: `tail_calls` is how many other programs it can get to by tail calls, and
+    `takes_fragments` whether it is for packets that are longer than a page (``SEC("xdp.frags")``).
+    """
+
+    def __init__(self, fd: int, name: str = "", *, tail_calls: int = 0, takes_fragments: bool = False) -> None:
         facts = _facts(fd, name)
         try:
             self.program_type = ProgramType(facts.type)
@@ -45,6 +50,8 @@ class Program(FdOwner):
             raise UnsupportedError(f"program {name!r} has the foreign type {facts.type}") from error
         self.fd = fd
         self.name = name or facts.name.decode(errors="replace")
+        self.tail_calls = tail_calls
+        self.takes_fragments = takes_fragments
         self.id: int = facts.id
         self.instructions: int = facts.translated_bytes // 8
 

@@ -56,6 +56,12 @@ WORDS = tuple(
             "give its type or its size, not both",
         ),
         (
+            r"map '([\w.]+)': can't determine (key|value) size for type",
+            "the {1} of map {0!r} is a struct that the object declares and does not define",
+            "clang leaves the struct out where only a map inside of a map has it: add a global variable of it, or "
+            "write __uint(key_size, sizeof(…)) and __uint(value_size, sizeof(…)) in place of __type there",
+        ),
+        (
             r"bad map relo against '([^']*)' in section '([^']*)'",
             "map {0!r} is in section {1!r}, where libbpf does not look for maps",
             'declare it with SEC(".maps")',
@@ -65,7 +71,7 @@ WORDS = tuple(
 
 
 class Refusal(Exception):
-    """The object cannot be used; `stage` is ``open``, ``load`` or ``verify``, `hint` what to do about it.
+    """The object cannot be used; `stage` is ``open``, ``load``, ``verify`` or ``passive``, `hint` what to do about it.
 
     `undefined` is the map that is declared ``extern`` and that nobody offers, "" where the reason is another.
     """

@@ -14,14 +14,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dynmon.bpf.errors import VerifierError
+from dynmon.bpf import passivity_hints, verifier_hints
+from dynmon.bpf.errors import NotPassive, VerifierError
 from dynmon.bpf.refused_place import INSTRUCTION, JUMP, SourcePlace, last_header_line, refused_place
 from dynmon.bpf.registers import Stop, in_words, last_stop, map_in_words
 from dynmon.bpf.source_text import SourceText
-from dynmon.bpf.verifier_hints import explain
+from dynmon.bpf.verifier_hints import Rule, explain
 from dynmon.errors import Diagnostic
 
-__all__ = ["SourcePlace", "refusing_lines", "verifier_error"]
+__all__ = ["SourcePlace", "not_passive", "refusing_lines", "verifier_error"]
 
 SHOWN_LINES = 20
 
@@ -39,12 +40,37 @@ def verifier_error(
 
     `fallback` is the reason where the log has none, `source` the user's text, to quote the line from.
     """
+    return VerifierError(program, *_findings(file, log, places, fallback, source, verifier_hints.RULES))
+
+
+def not_passive(
+    file: str,
+    program: str,
+    log: str,
+    places: Sequence[SourcePlace],
+    fallback: str,
+    source: str = "",
+    hint: str = "",
+) -> NotPassive:
+    """The same for code that is to be passive; without a `log`, it is what `fallback` says at the one place."""
+    if log:
+        return NotPassive(program, *_findings(file, log, places, fallback, source, passivity_hints.RULES))
+    place = places[0] if places else SourcePlace(0, "", 0, 0, "")
+    quoted = SourceText(source).line(place.file, place.line) or place.text
+    finding = Diagnostic(file, place.line, place.column, "error", fallback, quoted, hint)
+    return NotPassive(program, finding, fallback, (), ())
+
+
+def _findings(
+    file: str, log: str, places: Sequence[SourcePlace], fallback: str, source: str, rules: Sequence[Rule]
+) -> tuple[Diagnostic, str, list[str], list[str]]:
+    """The finding, the kernel's reason, what the registers held, and the end of the log."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     text = SourceText(source)
     reason = "; ".join(refusing_lines(lines)) or fallback
     place = refused_place(lines, places, reason, text)
     stop = last_stop(lines)
-    words, hint = explain(reason, _facts(stop, text, place.line if place else 0))
+    words, hint = explain(reason, _facts(stop, text, place.line if place else 0), rules)
     finding = Diagnostic(
         file=file,
         line=place.line if place else 0,
@@ -54,7 +80,7 @@ def verifier_error(
         source_line=(text.line(place.file, place.line) or place.text) if place else "",
         hint=hint,
     )
-    return VerifierError(program, finding, reason, in_words(stop, reason), lines[-SHOWN_LINES:])
+    return finding, reason, list(in_words(stop, reason)), lines[-SHOWN_LINES:]
 
 
 def refusing_lines(lines: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ The kernel's sentences change a little with every release; a pattern has those o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 TRACING_HELPERS = (
@@ -132,6 +132,11 @@ RULES = (
         r"type=\w+ expected=\w*(?:ringbuf_mem|sock)|reference has not been acquired|must be referenced",
         "something is given back that was not taken, or that was given back before",
         "give back what bpf_ringbuf_reserve or bpf_sk_lookup_* returned once, after comparing it with NULL",
+    ),
+    _rule(
+        r"R\d+ type=fp expected=ctx",
+        "the helper wants ctx itself, not an address on the stack",
+        "give it the ctx of handle_rx; in a passive cube at XDP that is a copy for no helper: read through ctx->data",
     ),
     _rule(
         r"R\d+ type=(?P<type>\w+) expected=(?P<expected>[\w, ]+)",
@@ -271,6 +276,11 @@ RULES = (
         "TC and XDP programs may call only what the kernel registers for them, and nothing that can sleep",
     ),
     _rule(
+        r"failed to find the address for kernel symbol '(?P<name>\w+)'",
+        "this kernel does not tell where its variable {name} is",
+        "do without it, or use a kernel that was built with CONFIG_KALLSYMS_ALL",
+    ),
+    _rule(
         r"arg#?\d+ .*|Arg#\d+|Global function \w+\(\)|[Cc]aller passes invalid args",
         "the arguments or the result of a function that is checked by itself are of a kind that it cannot have",
         "make the function static __always_inline, or let it take ctx, numbers and pointers to structs (which it "
@@ -334,9 +344,9 @@ RULES = (
 )
 
 
-def explain(reason: str, facts: Mapping[str, str]) -> tuple[str, str]:
+def explain(reason: str, facts: Mapping[str, str], rules: Sequence[Rule] = RULES) -> tuple[str, str]:
     """The reason in other words, and what to do about it; "" twice where nothing is known."""
-    for rule in RULES:
+    for rule in rules:
         if found := rule.pattern.search(reason):
             known = {**facts, **found.groupdict(default="")}
             return rule.words.format_map(known), rule.hint.format_map(known)

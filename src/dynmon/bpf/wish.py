@@ -12,6 +12,7 @@ class Wish:
 
     program: str
     program_type: int
+    proof: str
     constants: Mapping[str, int | bytes]
     sizes: Mapping[str, int]
     wanted: frozenset[str] | None

@@ -74,8 +74,8 @@ def health_of(cube: str) -> list[Panel]:
         ),
         Panel(
             "Attached",
-            "1 where the code is at an interface, 0 once somebody else has detached it",
-            [Query(f"dynmon_link_attached{here}", "{{direction}} {{interface}}")],
+            "1 where the code runs at a port, 0 where it should and does not",
+            [Query(f"dynmon_link_attached{here}", "{{direction}} {{port}}")],
             NUMBER,
         ),
     ]

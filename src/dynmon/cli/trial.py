@@ -93,6 +93,9 @@ def _add_code(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--egress", action="store_true", help="it is the code, or the path of it, for sent packets")
     parser.add_argument("--xdp", action="store_true", help="the code for received packets runs at XDP, not at TC")
     parser.add_argument(
+        "--passive", action="store_true", help="as in a passive cube: have the kernel prove that it only looks"
+    )
+    parser.add_argument(
         "--metric",
         metavar="NAME=MAP[:TYPE[:HELP]]",
         action="append",
@@ -202,6 +205,7 @@ def _rehearsed(options: argparse.Namespace, capture: BinaryIO | None) -> dict[st
         validate_document(DataplaneConfig, document, "the dataplane-config"),
         CubeType.XDP_SKB if options.xdp else CubeType.TC,
         LogLevel.TRACE,
+        options.passive,
         capture=capture,
         direction=Direction.EGRESS if options.egress else None,
     )

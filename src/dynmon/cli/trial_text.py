@@ -76,6 +76,7 @@ LEAVES = (
     "direction",
     "hook",
     "spelling",
+    "passive",
     "program",
     "instructions",
     "verified-instructions",

@@ -17,7 +17,7 @@ from dynmon.compiler.headers import headers_digest, install_headers
 from dynmon.compiler.library import build_library, find_linker, library_key
 from dynmon.compiler.sandbox import Outcome, Sandbox
 from dynmon.compiler.spelling import Spelling, is_of_the_kernel_tree, spelling_of
-from dynmon.compiler.toolchain import KERNEL_WORDS, PROGRAMS, Toolchain, find_toolchain, flags_for
+from dynmon.compiler.toolchain import KERNEL_WORDS, PROGRAMS, PROOF, Toolchain, find_toolchain, flags_for
 from dynmon.compiler.vmlinux import KernelTypes
 from dynmon.errors import Diagnostic, KernelError
 from dynmon.models import Direction, Hook
@@ -59,7 +59,8 @@ class _Workshop:
     def flags(self, job: _Job) -> tuple[str, ...]:
         """The command line for the job."""
         words = KERNEL_WORDS if job.with_kernel_words else ()
-        return (*self._kernel_types_flags(job), *words, *flags_for(job.spelling, job.direction, job.hook))
+        own = flags_for(job.spelling, job.direction, job.hook, passive=job.passive)
+        return (*self._kernel_types_flags(job), *words, *own)
 
     def run(self, job: _Job) -> Outcome:
         """Compile; code of the kernel's tree gets its words when it does not do without them."""
@@ -87,6 +88,7 @@ class _Job:
     direction: Direction
     hook: Hook
     spelling: Spelling
+    passive: bool
     with_kernel_words: bool = False
 
     @property
@@ -97,13 +99,17 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A BPF object and the name of the program in it that sees the packets; None for code that has its own programs."""
+    """A BPF object and the name of the program in it that sees the packets; None for code that has its own programs.
+
+    `proof` is the program in it that shows that the other only looks at packets, "" where it need not.
+    """
 
     object: bytes
     program: str | None
     cached: bool
     warnings: tuple[Diagnostic, ...]
     spelling: Spelling
+    proof: str = ""
 
 
 class Compiler:
@@ -129,8 +135,8 @@ class Compiler:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def compile(self, source: str, direction: Direction, hook: Hook) -> Artifact:
-        """The object for `source`.
+    def compile(self, source: str, direction: Direction, hook: Hook, *, passive: bool = False) -> Artifact:
+        """The object for `source`; code in the dialect can be `passive`, and then has a proof of it.
 
         Raises:
             CompileError: clang refuses the code, or a limit ended the compilation.
@@ -138,10 +144,11 @@ class Compiler:
             KernelTypesNotFound: The code includes vmlinux.h, and the kernel does not tell its types.
             UnsupportedError: clang cannot be confined on this machine.
         """
-        job = _Job(source, direction, hook, spelling_of(source))
+        job = _Job(source, direction, hook, spelling_of(source), passive)
         program = PROGRAMS[direction] if job.spelling is Spelling.DIALECT else None
+        proof = PROOF if program and passive else ""
         if found := self._cache.get(self._workshop.key(job)):
-            return Artifact(found[0], program, cached=True, warnings=found[1], spelling=job.spelling)
+            return Artifact(found[0], program, cached=True, warnings=found[1], spelling=job.spelling, proof=proof)
         with self._turn, self._current_workshop() as workshop:
             outcome = workshop.run(job)
         findings = parse_diagnostics(outcome.messages, source, direction)
@@ -149,7 +156,7 @@ class Compiler:
             raise CompileError(self._explain(outcome, findings, direction))
         warnings = tuple(finding for finding in findings if finding.severity == "warning")
         self._cache.put(workshop.key(job), outcome.output, warnings)
-        return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=job.spelling)
+        return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=job.spelling, proof=proof)
 
     def library(self, source: bytes) -> bytes:
         """A shared library for this process, from C of our own.

@@ -79,6 +79,7 @@ TRACED_MACHINES = {"x86_64": "x86", "aarch64": "arm64", "riscv64": "riscv", "s39
 
 CLANG_VARIABLE = "DYNMON_CLANG"
 PROGRAMS = {Direction.INGRESS: "dynmon_ingress", Direction.EGRESS: "dynmon_egress"}
+PROOF = "dynmon_passive"
 PROGRAM_TYPES = {Direction.INGRESS: "0", Direction.EGRESS: "1"}
 
 
@@ -118,13 +119,15 @@ def find_toolchain(clang: str | None = None) -> Toolchain:
     return Toolchain(path, _libraries_of(path))
 
 
-def flags_for(spelling: Spelling, direction: Direction, hook: Hook) -> tuple[str, ...]:
-    """The whole command line behind ``clang``; nothing of it comes from a user."""
+def flags_for(spelling: Spelling, direction: Direction, hook: Hook, *, passive: bool = False) -> tuple[str, ...]:
+    """The whole command line behind ``clang``; nothing of it comes from a user. Only the dialect can be `passive`."""
     if spelling is Spelling.LIBBPF:
         return (*libbpf_flags(), "-x", "c", *FROM_STDIN_TO_STDOUT)
     defines = [f"-DPOLYCUBE_PROGRAM_TYPE={PROGRAM_TYPES[direction]}"]
     if hook is Hook.XDP:
         defines.append("-DDYNMON_HOOK_XDP=1")
+    if passive:
+        defines.append("-DDYNMON_PASSIVE=1")
     return (*defines, *DIALECT, *COMMON, "-x", "c", *FROM_STDIN_TO_STDOUT)
 
 

@@ -23,6 +23,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from dynmon.compiler.headers import OWN_HEADERS
 from dynmon.compiler.sandbox import Sandbox, SandboxError
 from dynmon.compiler.spelling import without_comments
 from dynmon.compiler.toolchain import libbpf_flags
@@ -35,6 +36,10 @@ MAX_PRECOMPILED_BYTES = 64 << 20
 PATIENCE_SECONDS = 60
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 WRITE = "import sys; sys.path.insert(0, sys.argv[1]); from dynmon.bpf.kernel_types import main; main(sys.argv[2])"
+
+# What code for newer kernels takes from vmlinux.h, and our headers for kernels that have none of it. Their text goes
+# in: a precompiled header would name the place of what it includes, which is another one in the sandbox.
+NEWER = {b"enum tcx_action_base {": "tcx_verdicts.h", b"struct bpf_iter_num {": "iter_num.h"}
 
 # Findings in it must not look like findings in the user's text, which comes from standard input too.
 LINE_MARKER = b'# 1 "vmlinux.h"\n'
@@ -103,6 +108,8 @@ class KernelTypes:
         unfinished = Path(tempfile.mkdtemp(prefix=".kernel-", dir=self._headers))
         try:
             header = _written_header(self._btf)
+            missing = [name for declaration, name in NEWER.items() if declaration not in header]
+            header += b"".join((OWN_HEADERS / "libbpf" / "dynmon" / name).read_bytes() for name in missing)
             _put(unfinished / HEADER, header)
             _put(unfinished / PRECOMPILED, self._precompiled(header))
             unfinished.chmod(0o755)

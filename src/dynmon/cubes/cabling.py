@@ -7,12 +7,14 @@ ports: each port has an interface of its own at which programs can be attached, 
 
 from __future__ import annotations
 
-import threading
 import uuid
 from contextlib import ExitStack
+from typing import Protocol
 
 from dynmon.bpf.cable import Cable
 from dynmon.cubes.port_errors import HasPeer, InterfaceInUse, NotAPort, NotConnected, UnusablePeer
+from dynmon.cubes.turns import Turns
+from dynmon.dataplane import Chain
 from dynmon.dataplane.switch import Plug, Switch
 from dynmon.netdev import PortNotFound, interface_index, interface_state
 
@@ -29,6 +31,7 @@ class Port:
         self.uuid = str(uuid.uuid4())
         self.switch = switch
         self.cable: Cable | None = None
+        self.chain = Chain(self.full_name, is_port=True)
         self._peer = ""
 
     @property
@@ -64,11 +67,23 @@ class Port:
         return UP if state and state.is_running else DOWN
 
 
+class Follower(Protocol):
+    """Who takes the cubes on a port to where it is plugged in."""
+
+    def moved(self, port: Port) -> None:
+        """The port was plugged into something else, or into nothing."""
+
+    def removed(self, port: Port) -> None:
+        """There is no such port any more."""
+
+
 class Cabling:
     """All ports of all cubes by their full names; every method may be called from any thread."""
 
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
+    def __init__(self, lock: Turns, follower: Follower) -> None:
+        """`follower` is told with the lock held."""
+        self.lock = lock
+        self._follower = follower
         self._ports: dict[str, Port] = {}
 
     def find(self, full_name: str) -> Port | None:
@@ -106,6 +121,7 @@ class Cabling:
         with self.lock:
             self._pull(port)
             self._ports.pop(port.full_name, None)
+            self._follower.removed(port)
 
     def set_peer(self, port: Port, peer: str) -> None:
         """Plug `port` into `peer` in place of what it is plugged into; "" unplugs it.
@@ -180,7 +196,7 @@ class Cabling:
             raise UnusablePeer(port.full_name, name, "it is the loopback")
         if state and not state.is_ethernet:
             raise UnusablePeer(port.full_name, name, "it does not carry Ethernet frames")
-        port.switch.plug(port.number, index, name)
+        self._plug(port, index, name)
         self._drop_cable(port)
 
     def _plug_into_port(self, port: Port, peer: str) -> None:
@@ -197,13 +213,21 @@ class Cabling:
             undo.callback(cable.close)
             self._drop_cable(port)
             for each, end in zip((port, other), cable.ends, strict=True):
-                each.switch.plug(each.number, *end)
-                undo.callback(each.switch.unplug, each.number)
+                self._plug(each, *end)
+                undo.callback(self._unplug, each)
             undo.pop_all()
         port.cable = other.cable = cable
 
-    def _pull(self, port: Port) -> None:
+    def _plug(self, port: Port, index: int, name: str) -> None:
+        port.switch.plug(port.number, index, name)
+        self._follower.moved(port)
+
+    def _unplug(self, port: Port) -> None:
         port.switch.unplug(port.number)
+        self._follower.moved(port)
+
+    def _pull(self, port: Port) -> None:
+        self._unplug(port)
         self._drop_cable(port)
 
     def _drop_cable(self, port: Port) -> None:
@@ -215,5 +239,5 @@ class Cabling:
             if each.cable is cable:
                 each.cable = None
                 if each is not port:
-                    each.switch.unplug(each.number)
+                    self._unplug(each)
         cable.close()

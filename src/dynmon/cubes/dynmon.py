@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from dynmon.bpf.pins import PinFolder
 from dynmon.bpf.program import Runs
 from dynmon.compiler import Spelling
-from dynmon.cubes.errors import AlreadyAttached, CubeNotFound, NotAttached
+from dynmon.cubes.attachments import Attachments
+from dynmon.cubes.errors import CubeNotFound
 from dynmon.cubes.events import EventHub, EventStream
 from dynmon.cubes.injection import Build, Builder
 from dynmon.cubes.reads import Reads
-from dynmon.dataplane import AttachPoint, Chain, Dataplane, Foundry, LoadedPath, Placement
-from dynmon.dataplane.hook_map import OwnProgram
+from dynmon.cubes.turns import Turns
+from dynmon.dataplane import Dataplane, Foundry, LoadedPath, Placement
 from dynmon.dataplane.shared_maps import offered, public_sides
 from dynmon.errors import DynmonError
 from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Page, Reading, expose, families_of
@@ -27,7 +28,6 @@ from dynmon.metrics.events import BoundEvents
 from dynmon.metrics.limits import SeriesBudget
 from dynmon.metrics.tally import Tally
 from dynmon.models import (
-    AttachRequest,
     CubeConfig,
     CubeType,
     DataplaneConfig,
@@ -36,7 +36,6 @@ from dynmon.models import (
     PathConfig,
 )
 from dynmon.models.dataplane import DEFAULT_PATH_NAME
-from dynmon.netdev import Located, Place
 from dynmon.settings import ReadLimits
 
 if TYPE_CHECKING:
@@ -66,13 +65,13 @@ class DynmonCube:
         cube_id: int,
         config: CubeConfig,
         foundry: Foundry,
-        placing: threading.RLock,
+        placing: Turns,
         wait: Callable[[], None],
         limits: ReadLimits,
         pins: Path | None = None,
         series: SeriesBudget | None = None,
     ) -> None:
-        """Make the cube with the code of `config`; `placing` is held while the chains of interfaces change.
+        """Make the cube with the code of `config`; `placing` is held while chains and plugs change.
 
         `wait` returns when all programs have ended that were running at its call. Maps that the code pins by name
         appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem. `series` is what
@@ -86,6 +85,7 @@ class DynmonCube:
         self.cube_id = cube_id
         self.type: CubeType = config.type
         self.loglevel: LogLevel = config.loglevel
+        self.passive = bool(config.passive)
         self._foundry = foundry
         self._pins = PinFolder(pins, name) if pins else None
         # Always taken in this order, the lock of the reads behind the first.
@@ -95,9 +95,10 @@ class DynmonCube:
         self._closed = False
         self._series = series
         self.failed_scrapes = 0
-        self._dataplane = Dataplane(name, config.type)
+        self._dataplane = Dataplane(name, config.type, foundry)
         self._reads = Reads(name, self._dataplane, self._state, wait, limits)
         self._events = EventHub(name)
+        self.attachments = Attachments(name, self._dataplane, placing, self._state)
         self.inject(config.dataplane_config)
 
     @contextmanager
@@ -114,15 +115,8 @@ class DynmonCube:
 
     @property
     def parent(self) -> str:
-        """The port the cube was attached to first of all it is at; "" for none."""
-        return next(iter(self.attachments), "")
-
-    @property
-    def attachments(self) -> list[str]:
-        """The ports the cube is attached to, as they were asked for, by their interfaces' names of today."""
-        with self._state:
-            names = [each.current_name() for each in self._dataplane.attachments]
-        return [name for name in names if name]
+        """What the cube was attached to first of all that it is at; "" for nothing."""
+        return self.attachments.parent
 
     def path(self, direction: Direction) -> PathConfig:
         """What runs in `direction`."""
@@ -205,38 +199,6 @@ class DynmonCube:
             self._switch(self._builder(undo, level).rebuild(spoken))
             self.loglevel = level
 
-    def attach(self, point: AttachPoint, chain: Chain, place: Place, request: AttachRequest) -> None:
-        """Take the position in `chain`, one of those at `point`, that `request` asks for; it was found at `place`.
-
-        Raises:
-            AlreadyAttached: The cube is there.
-            DynmonError: The place does not exist, or the kernel refused.
-        """
-        with self.changing(), self._placing, self._state:
-            self._dataplane.leave_what_is_gone()
-            for each in self._dataplane.attachments:
-                if each.point is point:
-                    raise AlreadyAttached(self.name, each.current_name() or str(each.place))
-            self._dataplane.attach(point, chain, place, chain.index_for(request))
-
-    def detach(self, port: str) -> None:
-        """Leave the interface called `port`; the maps keep their contents.
-
-        Raises:
-            NotAttached: The cube is somewhere else, or nowhere.
-        """
-        with self.changing(), self._placing, self._state:
-            for each in self._dataplane.attachments:
-                if each.current_name() == port:
-                    self._dataplane.detach(each)
-                    return
-            raise NotAttached(self.name, port, self.attachments)
-
-    def programs_on(self, located: Located) -> list[OwnProgram]:
-        """What runs on this interface; to be asked, and used, while no chain changes."""
-        with self._state:
-            return self._dataplane.programs_on(located)
-
     def metric_names(self, direction: Direction) -> list[str]:
         """The metrics of a path, in the order of its configuration."""
         return [metric.name for metric in self.path(direction).metric_configs]
@@ -308,6 +270,12 @@ class DynmonCube:
             path = self._dataplane.paths.get(direction)
             return path.anomalies() if path else 0
 
+    def withheld_drops(self, direction: Direction) -> int:
+        """Packets that the code of a passive cube wanted to drop, since it was injected; they passed."""
+        with self._state:
+            path = self._dataplane.paths.get(direction)
+            return path.withheld_drops() if path else 0
+
     def dropped_entries(self, direction: Direction) -> int:
         """Entries that were drained and not kept, because there was no room for keys that were not known."""
         return self._reads.dropped(direction)
@@ -326,10 +294,15 @@ class DynmonCube:
         """What reading each metric has come to."""
         return self._reads.tallies()
 
+    def event_metrics(self) -> list[BoundEvents]:
+        """The metrics whose values are events, with what was taken of them."""
+        return self._reads.event_metrics()
+
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
         with self._change, self._reads.lock, self._placing, self._state:
             self._closed = True
+            self.attachments.close()
             self._events.close()
             self._reads.clear()
             self._foundry.public_maps.publish(self.name, {})
@@ -346,7 +319,7 @@ class DynmonCube:
         self._foundry.public_maps.close()
 
     def _placement(self, direction: Direction, level: LogLevel | None = None) -> Placement:
-        return Placement(self.cube_id, direction, self.type.hook(direction), level or self.loglevel)
+        return Placement(self.cube_id, direction, self.type.hook(direction), level or self.loglevel, self.passive)
 
     @property
     def _is_swapping(self) -> bool:
@@ -373,7 +346,7 @@ class DynmonCube:
             built.release()
             self._reads.replace(items)
             self._events.replace(
-                {way: [each for each in some if isinstance(each, BoundEvents)] for way, some in items.items()}
+                {way: [each for each in self._reads.items(way) if isinstance(each, BoundEvents)] for way in items}
             )
             if self._pins:
                 self._pins.keep_only(pinned)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dynmon.errors import ConflictError, GoneError, NotFoundError
+from dynmon.errors import ConflictError, GoneError, InvalidInputError, NotFoundError
 from dynmon.models import Direction
 
 
@@ -31,11 +31,26 @@ class CubeExists(ConflictError):
         return {"cube": self.name}
 
 
-class AlreadyAttached(ConflictError):
-    """A cube is at an interface once."""
+class AllPassive(ConflictError):
+    """A cube was to be not passive, and the daemon takes no other."""
 
-    def __init__(self, name: str, port: str) -> None:
-        super().__init__(f"cube {name!r} is already attached to {port!r}; detach it first")
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"cube {name!r} cannot be other than passive: the daemon runs with --passive, so that no code may drop or "
+            "change packets; leave passive out, or run the daemon without"
+        )
+        self.name = name
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name}
+
+
+class AlreadyAttached(ConflictError):
+    """A cube is at an interface once; `selector` has brought it there, "" for none."""
+
+    def __init__(self, name: str, port: str, selector: str = "") -> None:
+        by = f" by the selector {selector!r}" if selector else ""
+        super().__init__(f"cube {name!r} is already attached to {port!r}{by}; detach it first")
         self.name = name
         self.port = port
 
@@ -57,6 +72,59 @@ class NotAttached(ConflictError):
 
     def fields(self) -> Mapping[str, Any]:
         return {"cube": self.name, "port": self.port, "attachments": self.attachments}
+
+
+class BroughtBySelector(ConflictError):
+    """An interface that a selector has brought cannot be left alone."""
+
+    def __init__(self, name: str, port: str, selector: str) -> None:
+        super().__init__(
+            f"the selector {selector!r} has brought cube {name!r} to {port!r}, and would again; "
+            f"detach {selector!r} as a whole"
+        )
+        self.name = name
+        self.port = port
+        self.selector = selector
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name, "port": self.port, "selector": self.selector}
+
+
+class IncompatibleTypes(InvalidInputError):
+    """A port takes cubes of its own kind: packets at XDP never come to a switch at TC."""
+
+    def __init__(self, name: str, cube_type: str, port: str) -> None:
+        super().__init__(
+            f"cube {name!r} and port {port!r} have incompatible types: {cube_type} and TC; make the cube of type TC, "
+            "or attach it to the interface that the port is plugged into"
+        )
+        self.name = name
+        self.port = port
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"cube": self.name, "port": self.port}
+
+
+class NothingToAwait(InvalidInputError):
+    """Only an interface of the daemon's own namespace is awaited when it goes."""
+
+    def __init__(self, port: str) -> None:
+        super().__init__(f"attach to {port!r}: on-return is for interfaces of the daemon's own namespace")
+        self.port = port
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"port": self.port}
+
+
+class NoPlaceInChain(InvalidInputError):
+    """A selector brings a cube to chains that are not there yet: it goes to the end of each."""
+
+    def __init__(self, selector: str) -> None:
+        super().__init__(f"attach to {selector!r}: a selector attaches last on each interface; leave the position out")
+        self.selector = selector
+
+    def fields(self) -> Mapping[str, Any]:
+        return {"selector": self.selector}
 
 
 class MetricNotFound(NotFoundError):

@@ -82,7 +82,10 @@ class Reads:
                     known = [each for each in before if account.is_heir_of(each)]
                     same = [each for each in known if (each.metric.direction, each.name) == (direction, account.name)]
                     account.succeed(same[0] if same else None, known)
-            self._items[direction] = list(fresh)
+            events = self.event_metrics()
+            self._items[direction] = [
+                each.going_on_from(events) if isinstance(each, BoundEvents) else each for each in fresh
+            ]
         self._tokens.forget_all_but(ledger for each in self._accounts() for ledger in each.ledgers)
 
     def read(
@@ -158,6 +161,10 @@ class Reads:
     def tallies(self) -> list[tuple[BoundMetric, Tally]]:
         """What reading each metric has come to."""
         return [(each.metric, each.tally) for each in self._accounts()]
+
+    def event_metrics(self) -> list[BoundEvents]:
+        """The metrics of both paths whose maps have records."""
+        return [each for items in self._items.values() for each in items if isinstance(each, BoundEvents)]
 
     def settle(self) -> None:
         """Take over what a switch that did not come to its end has left behind; to be used with the lock held.

@@ -1,27 +1,26 @@
-"""All cubes of the daemon by name, and the chains they form on interfaces."""
+"""All cubes of the daemon by name."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf import GracePeriod
-from dynmon.cubes.cabling import Cabling
 from dynmon.cubes.dynmon import DynmonCube
-from dynmon.cubes.errors import CubeExists, CubeNotFound, NotAttached
+from dynmon.cubes.errors import AllPassive, CubeExists, CubeNotFound
+from dynmon.cubes.following import Following
+from dynmon.cubes.placing import Placing
 from dynmon.cubes.simplebridge import SimpleBridge
 from dynmon.cubes.timing import ProgramTiming
-from dynmon.dataplane import AttachPoint, Foundry, ProgramLog
-from dynmon.dataplane.hook_map import HookEntry, hook_map
+from dynmon.dataplane import Foundry, ProgramLog
 from dynmon.metrics.limits import SeriesBudget
-from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest, Direction
+from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
-from dynmon.netdev import Located, Place, interface_index, locate
 from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
 
 if TYPE_CHECKING:
@@ -34,25 +33,34 @@ class CubeRegistry:
     """Owns the cubes of all services; every method may be called from any thread."""
 
     def __init__(
-        self, foundry: Foundry, log: ProgramLog, pins: Path | None = None, read_limits: ReadLimits = DEFAULT_READ_LIMITS
+        self,
+        foundry: Foundry,
+        log: ProgramLog,
+        pins: Path | None = None,
+        read_limits: ReadLimits = DEFAULT_READ_LIMITS,
+        *,
+        passive: bool = False,
     ) -> None:
-        """`log` is where cubes say their names; `pins` is the folder on a BPF filesystem for what cubes pin, if any."""
+        """`log` is where cubes say their names; `pins` is the folder on a BPF filesystem for what cubes pin, if any.
+
+        With `passive`, all dynmon cubes are.
+        """
         self._foundry = foundry
         self._log = log
         self._pins = pins
         self._read_limits = read_limits
         self._series = SeriesBudget(read_limits.series)
+        self._passive = passive
         self._grace = GracePeriod()
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
         self._lock = threading.RLock()
         self._cubes: dict[str, Cube] = {}
         self._reserved: set[str] = set()
-        self.cabling = Cabling()
         self.timing = ProgramTiming()
-        # Not by name: an interface may be renamed while cubes are attached to it, and found by several names.
-        self._points: dict[Located, AttachPoint] = {}
-        self._placing = threading.RLock()
+        self.placing = Placing(self.cubes)
+        self.cabling = self.placing.cabling
+        self._following = Following(self.placing, self.cubes)
 
     def create(self, name: str, config: CubeConfig) -> DynmonCube:
         """Make a dynmon cube.
@@ -60,28 +68,32 @@ class CubeRegistry:
         Raises:
             InvalidCubeName: It cannot be called so.
             CubeExists: One is called so already.
+            AllPassive: It is not to be passive, and all are.
             InjectionError: Its code cannot run.
         """
+        config = config.model_copy(update={"passive": self.passivity(name, config.passive)})
         with self._reserving(name):
             cube_id = next(self._ids)
             self._log.register(cube_id, name)
             try:
-                cube = DynmonCube(
-                    name,
-                    cube_id,
-                    config,
-                    self._foundry,
-                    self._placing,
-                    self._grace.wait,
-                    self._read_limits,
-                    self._pins,
-                    self._series,
-                )
+                lock, wait = self.placing.lock, self._grace.wait
+                limits, pins, series = self._read_limits, self._pins, self._series
+                cube = DynmonCube(name, cube_id, config, self._foundry, lock, wait, limits, pins, series)
             except BaseException:
                 self._log.forget(cube_id)
                 raise
             self._keep(cube)
             return cube
+
+    def passivity(self, name: str, asked: bool | None) -> bool:
+        """Whether a new dynmon cube called `name` is passive; `asked` is what was said about it.
+
+        Raises:
+            AllPassive: It was to be not, and all are.
+        """
+        if self._passive and asked is False:
+            raise AllPassive(name)
+        return self._passive or bool(asked)
 
     def create_bridge(self, name: str, config: BridgeConfig) -> SimpleBridge:
         """Make a simplebridge cube with its ports.
@@ -92,7 +104,7 @@ class CubeRegistry:
             DynmonError: A port cannot be made.
         """
         with self._reserving(name):
-            bridge = SimpleBridge(name, config, self._foundry, self.cabling)
+            bridge = SimpleBridge(name, config, self._foundry, self.cabling, self.attach)
             self._keep(bridge)
             return bridge
 
@@ -156,74 +168,34 @@ class CubeRegistry:
             # A new cube of this name would otherwise meet what is left of the old one.
             self._reserved.add(name)
         try:
+            if isinstance(cube, DynmonCube):
+                self._following.forget(cube)
             cube.close()
             if isinstance(cube, DynmonCube):
                 self._log.forget(cube.cube_id)
+            self._following.settle()
         finally:
             with self._lock:
                 self._reserved.discard(name)
 
     def attach(self, request: AttachRequest) -> None:
-        """Attach a cube to an interface.
-
-        Raises:
-            InvalidPort: No port can be called so.
-            CubeNotFound, InterfaceNotFound, PortNotFound: One of the two does not exist.
-            NamespaceNotFound, NamespaceForbidden: The interface's namespace does not, or not for us.
-            AlreadyAttached: The cube is there already.
-            NotOnChain: The neighbour that was asked for is not on the interface.
-        """
-        cube = self.get(request.cube)
-        place = Place.parse(request.port)
-        located = locate(place)
-        with cube.changing(), self._placing:
-            point = self._points.setdefault(located, AttachPoint(located, request.port))
-            try:
-                cube.attach(point, point.at_wire, place, request)
-            finally:
-                self._forget_empty_points()
-
-    def detach(self, request: DetachRequest) -> None:
-        """Take a cube off an interface.
+        """Attach a cube to a port, or to all interfaces that a selector means.
 
         Raises:
             CubeNotFound: There is no such cube.
-            NotAttached: It is not on that interface.
+            DynmonError: As `Following.attach`.
         """
-        cube = self.get(request.cube)
-        with cube.changing(), self._placing:
-            try:
-                cube.detach(request.port)
-            except NotAttached:
-                locate(Place.parse(request.port))  # an interface that does not exist is the better explanation
-                raise
-            finally:
-                self._forget_empty_points()
+        self._following.attach(self.get(request.cube), request)
 
-    def chain(self, port: str) -> list[str]:
-        """The names of the cubes on the interface that `port` names, nearest the wire first.
+    def detach(self, request: DetachRequest) -> None:
+        """Take a cube off a port, or off all interfaces of a selector.
 
         Raises:
-            InvalidPort, InterfaceNotFound, PortNotFound, NamespaceNotFound, NamespaceForbidden: There is none.
+            CubeNotFound: There is no such cube.
+            NotAttached: It is not there.
+            BroughtBySelector: It is there by a selector.
         """
-        located = locate(Place.parse(port))
-        with self._placing:
-            point = self._points.get(located)
-            return [member.name for member in point.at_wire.members] if point else []
-
-    def hooks(self, interface: str) -> dict[Direction, list[HookEntry]]:
-        """Everybody on the hooks of `interface`, in the order in which packets meet them.
-
-        Raises:
-            InterfaceNotFound: There is no such interface.
-            KernelError: The kernel would not say.
-        """
-        located = Located(interface_index(interface), None)
-        cubes = self.cubes()
-        with ExitStack() as kept:
-            with self._placing:
-                own = [program.kept(kept) for cube in cubes for program in cube.programs_on(located)]
-            return hook_map(located.index, interface, own)
+        self._following.detach(self.get(request.cube), request.port)
 
     def rehearse(self, name: str, trial: Rehearsal) -> dict[str, Any]:
         """Try code for a new cube called `name`; nothing is made.
@@ -269,6 +241,3 @@ class CubeRegistry:
     def _keep(self, cube: Cube) -> None:
         with self._lock:
             self._cubes[cube.name] = cube
-
-    def _forget_empty_points(self) -> None:
-        self._points = {located: point for located, point in self._points.items() if point.at_wire.members}

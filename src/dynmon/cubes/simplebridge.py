@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from dynmon.cubes.errors import CubeNotFound
 from dynmon.cubes.port_errors import AddressUnknown, NoSuchPort, PortExists, TooManyPorts
 from dynmon.dataplane import Foundry
 from dynmon.dataplane.switch import MAX_PORTS, Switch
-from dynmon.models import BridgeConfig, CubeType, LogLevel
+from dynmon.models import AttachRequest, BridgeConfig, CubeType, LogLevel
 from dynmon.models.simplebridge import check_port_name, parse_address
 
 
@@ -31,8 +31,15 @@ class SimpleBridge:
     service_name = "simplebridge"
     type = CubeType.TC
 
-    def __init__(self, name: str, config: BridgeConfig, foundry: Foundry, cabling: Cabling) -> None:
-        """Make the cube with the ports of `config`.
+    def __init__(
+        self,
+        name: str,
+        config: BridgeConfig,
+        foundry: Foundry,
+        cabling: Cabling,
+        attach: Callable[[AttachRequest], None],
+    ) -> None:
+        """Make the cube with the ports of `config`, and `attach` what is to be on them.
 
         Raises:
             PortExists, TooManyPorts, DynmonError: A port cannot be made; nothing is left behind.
@@ -41,13 +48,14 @@ class SimpleBridge:
         self.uuid = str(uuid.uuid4())
         self.loglevel: LogLevel = config.loglevel
         self._cabling = cabling
+        self._attach = attach
         self._ports: dict[str, Port] = {}
         self._closed = False
         self._switch = Switch(foundry, config.fdb.aging_time)
         with ExitStack() as undo:
             undo.callback(self.close)
             for port in config.ports:
-                self.add_port(port.name or "", port.peer)
+                self.add_port(port.name or "", port.peer, port.tcubes)
             undo.pop_all()
 
     @property
@@ -67,14 +75,14 @@ class SimpleBridge:
                 raise NoSuchPort(self.name, name, list(self._ports))
             return self._ports[name]
 
-    def add_port(self, name: str, peer: str = "") -> None:
-        """Make a port, plugged into `peer`.
+    def add_port(self, name: str, peer: str = "", tcubes: Iterable[str] = ()) -> None:
+        """Make a port, plugged into `peer`, with the cubes of these names on it, the first nearest the switch.
 
         Raises:
             InvalidPortName: It cannot be called so.
             PortExists: One is called so already.
             TooManyPorts: There are as many as there can be.
-            DynmonError: It cannot be plugged in there; it is not made.
+            DynmonError: It cannot be plugged in there, or a cube cannot be attached; it is not made.
         """
         check_port_name(name)
         with self._changing():
@@ -85,7 +93,12 @@ class SimpleBridge:
             if number is None:
                 raise TooManyPorts(self.name, MAX_PORTS)
             port = Port(self.name, name, number, self._switch)
-            self._cabling.add(port, peer)
+            with ExitStack() as undo:
+                self._cabling.add(port, peer)
+                undo.callback(self._cabling.remove, port)
+                for tcube in tcubes:
+                    self._attach(AttachRequest(cube=tcube, port=port.full_name, position="last"))
+                undo.pop_all()
             self._ports[name] = port
 
     def remove_port(self, name: str) -> None:

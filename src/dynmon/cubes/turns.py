@@ -19,6 +19,11 @@ class Turns:
         self._depth = 0
         self._waiting: deque[tuple[int, threading.Lock]] = deque()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this thread has it."""
+        return self._owner == threading.get_ident()
+
     def __enter__(self) -> None:
         me = threading.get_ident()
         if self._owner == me:

@@ -19,11 +19,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from dynmon.bpf import Link, Program, attach_tc, attach_xdp
+from dynmon.bpf import Link, Program, attach_tc
 from dynmon.bpf.program import Runs
 from dynmon.dataplane.chain import AttachPoint, Chain
 from dynmon.dataplane.hook_map import OwnProgram
-from dynmon.dataplane.path import LoadedPath
+from dynmon.dataplane.path import Foundry, LoadedPath
+from dynmon.dataplane.xdp_chain import XdpChain
 from dynmon.errors import DynmonError
 from dynmon.models import CubeType, Direction, Hook
 from dynmon.netdev import InterfaceNotFound, Located, Place
@@ -33,33 +34,51 @@ XDP_MODES = {CubeType.XDP_SKB: "skb", CubeType.XDP_DRV: "drv"}
 
 @dataclass(slots=True, eq=False)
 class Attachment:
-    """A place a cube is attached to, and the links that hold its programs there.
+    """A port that a cube is attached to, and the links that hold its programs where that is.
+
+    Nothing runs while `point` is None: the cube's port that is meant is plugged into nothing, the interface went away
+    and is awaited, or the kernel refused, which is the `trouble` then.
 
     No descriptor of a namespace is among it: that would keep the namespace alive. See `dynmon.netdev.namespaces`.
     """
 
     chain: Chain
     place: Place  # as it was asked for
-    point: AttachPoint
+    point: AttachPoint | None
+    selector: str = ""  # what has brought the cube here; "" where this place was asked for
+    returns: bool = False  # whether an interface that went away is awaited
+    trouble: str = ""
     links: dict[Direction, Link] = field(default_factory=dict)
 
-    def current_name(self) -> str | None:
-        """The port as it was asked for, by the name that the interface has now; None when it is gone."""
+    def interface_name(self) -> str | None:
+        """What the interface is called now that the links are at; None when there is none."""
+        if self.point is None:
+            return None
         try:
-            self.place = self.place.renamed(self.point.located.name())
+            return self.point.located.name()
         except OSError as error:
             # A namespace that we do not find any more may live on; where a link is still at an interface, it does.
             if error.errno == errno.ENXIO or not any(link.is_attached() for link in self.links.values()):
                 return None
+            return self.place.interface
+
+    def current_name(self) -> str | None:
+        """The port as it was asked for, by the name that the interface has now; None when the interface is gone."""
+        if not self.chain.is_port:
+            name = self.interface_name()
+            if name is None:
+                return None
+            self.place = self.place.renamed(name)
         return str(self.place)
 
 
 class Dataplane:
     """Up to two paths and their links at any number of interfaces; owns both."""
 
-    def __init__(self, name: str, cube_type: CubeType) -> None:
+    def __init__(self, name: str, cube_type: CubeType, foundry: Foundry) -> None:
         self.name = name
         self._type = cube_type
+        self._foundry = foundry
         self._paths: dict[Direction, LoadedPath] = {}
         self._attachments: list[Attachment] = []
 
@@ -79,14 +98,19 @@ class Dataplane:
         return at.links.get(direction) if at else None
 
     def attached(self) -> Iterator[tuple[str, Direction, bool]]:
-        """The port of each link by its name of today, the direction, and whether the link is still there.
+        """Each place by its name of today, each direction that has code, and whether that runs there.
 
-        A link is ours until we close it; an administrator can detach it. Of a filter at clsact we would not know.
+        It does not where there is no interface now, where the kernel refused, and where somebody else has detached the
+        link, of which we would not know at clsact.
         """
         for attachment in self._attachments:
-            if (name := attachment.current_name()) is not None:
-                for direction, link in attachment.links.items():
-                    yield name, direction, link.id is None or link.is_attached()
+            if (name := attachment.current_name()) is None:
+                if not attachment.returns:
+                    continue  # it is forgotten with the next change
+                name = str(attachment.place)
+            for direction in self._paths:
+                link = attachment.links.get(direction)
+                yield name, direction, link is not None and (link.kind == "clsact" or link.is_attached())
 
     def runs(self, direction: Direction) -> Runs:
         """How often the code of `direction` ran, in both of its copies: while the kernel timed programs."""
@@ -99,7 +123,7 @@ class Dataplane:
         return [
             OwnProgram.of(self.name, self._paths[direction], link)
             for at in self._attachments
-            if at.point.located == located
+            if at.point and at.point.located == located
             for direction, link in at.links.items()
         ]
 
@@ -115,9 +139,14 @@ class Dataplane:
         self.leave_what_is_gone()
         with ExitStack() as undo:
             for attachment in self._attachments:
-                for direction, path in changes.items():
-                    if path:
-                        self._run_at(attachment, direction, path, undo)
+                try:
+                    for direction, path in changes.items():
+                        if path:
+                            self._run_at(attachment, direction, path, undo)
+                except InterfaceNotFound:
+                    if attachment.interface_name() is not None:
+                        raise
+                    # It went away meanwhile: no packet comes there.
             undo.pop_all()
         for direction, path in changes.items():
             old = self._paths.pop(direction, None)
@@ -159,32 +188,54 @@ class Dataplane:
         if is_back and not any(is_back):
             path.flip()  # the path is what runs
 
-    def attach(self, point: AttachPoint, chain: Chain, place: Place, index: int) -> None:
-        """Take position `index` in `chain`, one of those at `point`, and run there; `place` is how it was asked for.
+    def attach(self, attachment: Attachment, index: int) -> None:
+        """Take position `index` in the attachment's chain, and run where that is.
 
         Raises:
             DynmonError: The kernel refused a link; nothing is attached.
         """
-        attachment = Attachment(chain, place, point)
         with ExitStack() as undo:
-            chain.members.insert(index, self)
-            undo.callback(chain.members.remove, self)
-            for direction, path in self._paths.items():
-                self._run_at(attachment, direction, path, undo)
+            attachment.chain.members.insert(index, self)
+            undo.callback(attachment.chain.members.remove, self)
+            self._run_paths(attachment)
             undo.pop_all()
-        self._attachments.append(attachment)
+        if attachment not in self._attachments:  # as one that was awaited is
+            self._attachments.append(attachment)
+
+    def move(self, attachment: Attachment, point: AttachPoint | None) -> None:
+        """Run at another point from now on, or with None nowhere, at the same place in the chain.
+
+        What the kernel says where it refuses is the attachment's `trouble` then.
+        """
+        _close_links(attachment)
+        attachment.point, attachment.trouble = point, ""
+        try:
+            self._run_paths(attachment)
+        except DynmonError as error:
+            attachment.point, attachment.trouble = None, str(error)
 
     def detach(self, attachment: Attachment) -> None:
         """Leave a place; maps and their contents stay."""
         self._attachments.remove(attachment)
-        attachment.chain.members.remove(self)
-        for link in attachment.links.values():
-            link.close()
+        self._leave_chain(attachment)
+        _close_links(attachment)
+
+    def leave(self, attachment: Attachment) -> None:
+        """Run no more at an interface that went away: wait for another peer, or for its return, or detach."""
+        if attachment.chain.is_port:
+            self.move(attachment, None)
+        elif attachment.returns:
+            self._leave_chain(attachment)
+            _close_links(attachment)
+            attachment.point = None
+        else:
+            self.detach(attachment)
 
     def leave_what_is_gone(self) -> None:
-        """Forget the interfaces that are not there any more."""
-        for attachment in [each for each in self._attachments if each.current_name() is None]:
-            self.detach(attachment)
+        """Leave the interfaces that are not there any more."""
+        for attachment in list(self._attachments):
+            if attachment.point and attachment.interface_name() is None:
+                self.leave(attachment)
 
     def close(self) -> None:
         """Detach and give everything back; twice is harmless."""
@@ -199,15 +250,31 @@ class Dataplane:
         for attachment in self._attachments:
             for link in attachment.links.values():
                 link.abandon()
+        # Chains know us, too: without the circle the foundry's sockets are closed with whoever let us go.
+        self._attachments.clear()
         for path in self._paths.values():
             path.close()
 
+    def _leave_chain(self, attachment: Attachment) -> None:
+        if self in attachment.chain.members:
+            attachment.chain.members.remove(self)
+
+    def _run_paths(self, attachment: Attachment) -> None:
+        """Run what there is, or nothing."""
+        with ExitStack() as undo:
+            for direction, path in self._paths.items():
+                self._run_at(attachment, direction, path, undo)
+            undo.pop_all()
+
     def _run_at(self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack) -> None:
+        point = attachment.point
+        if point is None:
+            return
         link = attachment.links.get(direction)
         if link and self._update(attachment, link, path):
             undo.callback(link.update, self._paths[direction].program)
             return
-        link = attachment.links[direction] = self._new_link(attachment, direction, path)
+        link = attachment.links[direction] = self._new_link(attachment, point, direction, path)
         undo.callback(attachment.links.pop, direction)
         undo.callback(link.close)
 
@@ -216,30 +283,33 @@ class Dataplane:
         try:
             link.update(path.program)
         except InterfaceNotFound:
-            if attachment.current_name() is None:
+            if attachment.interface_name() is None:
                 raise
             link.close()
             return False
         return True
 
-    def _new_link(self, attachment: Attachment, direction: Direction, path: LoadedPath) -> Link:
-        name, located = attachment.chain.port, attachment.point.located
+    def _new_link(self, attachment: Attachment, point: AttachPoint, direction: Direction, path: LoadedPath) -> Link:
+        name, located = attachment.chain.port, point.located
         if self._type.hook(direction) is Hook.XDP:
-            return attach_xdp(
-                path.program,
-                located.index,
-                XDP_MODES[self._type],
-                interface_name=name,
-                namespace=located.namespace,
-            )
+            point.xdp = point.xdp or XdpChain(self._foundry, located)
+            before = point.successor(self, direction, at_xdp=True)
+            return point.xdp.join(self.name, path.program, XDP_MODES[self._type], port=name, before=before)
         return attach_tc(
             path.program,
             located.index,
             direction,
             interface_name=name,
             namespace=located.namespace,
-            before=attachment.point.successor(self, direction),
+            before=point.successor(self, direction),
         )
+
+
+def _close_links(attachment: Attachment) -> None:
+    with ExitStack() as all_of_them:  # whatever becomes of the others
+        for link in attachment.links.values():
+            all_of_them.callback(link.close)
+        attachment.links.clear()
 
 
 def _runs(link: Link, program: Program) -> bool:

@@ -21,6 +21,7 @@ from dynmon.bpf.occupants import Occupant, occupants
 from dynmon.bpf.tc_filters import Filter
 from dynmon.compiler import Spelling
 from dynmon.dataplane.path import LoadedPath
+from dynmon.dataplane.xdp_chain import XdpMember
 from dynmon.models import Direction
 
 XDP_PASS, TCX_NEXT = 2, -1
@@ -81,7 +82,7 @@ class OwnProgram:
     """What a cube runs in one direction of an interface.
 
     `programs` has the descriptors of its copies by their ids. It is found again by its link, or as a filter by its
-    priority.
+    priority. `dispatchers` has the slots of the program that calls it, by that program's id, where one does.
     """
 
     cube: str
@@ -91,11 +92,13 @@ class OwnProgram:
     priority: int | None
     programs: Mapping[int, int]
     is_dialect: bool
+    dispatchers: Mapping[int, int]
 
     @classmethod
     def of(cls, cube: str, path: LoadedPath, link: Link) -> OwnProgram:
         """What `link` runs of `path`; of maps that swap there are two copies of the program."""
         copies = [path.program, *([path.idle.program] if path.idle else [])]
+        dispatcher = link.dispatcher if isinstance(link, XdpMember) else None
         return cls(
             cube=cube,
             direction=path.placement.direction,
@@ -104,14 +107,12 @@ class OwnProgram:
             priority=link.priority if isinstance(link, ClsactLink) else None,
             programs={each.id: each.fd for each in copies},
             is_dialect=path.artifact.spelling is Spelling.DIALECT,
+            dispatchers={dispatcher.program.id: dispatcher.slots.fd} if dispatcher else {},
         )
 
     def kept(self, owner: ExitStack) -> OwnProgram:
         """The same with copies of the descriptors, closed by `owner`: the cube may run other code meanwhile."""
-        copies = {number: os.dup(fd) for number, fd in self.programs.items()}
-        for fd in copies.values():
-            owner.callback(os.close, fd)
-        return replace(self, programs=copies)
+        return replace(self, programs=_copies(self.programs, owner), dispatchers=_copies(self.dispatchers, owner))
 
     def is_at(self, place: Occupant) -> bool:
         """Whether it is what we see there."""
@@ -122,6 +123,13 @@ class OwnProgram:
         if place.filter and (place.filter.handle, place.filter.priority) != (HANDLE, self.priority):
             return False
         return place.program.id in self.programs
+
+
+def _copies(descriptors: Mapping[int, int], owner: ExitStack) -> dict[int, int]:
+    copies = {number: os.dup(fd) for number, fd in descriptors.items()}
+    for fd in copies.values():
+        owner.callback(os.close, fd)
+    return copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +156,11 @@ def hook_map(interface_index: int, name: str, own: Sequence[OwnProgram]) -> dict
         KernelError: The kernel would not say.
     """
     descriptors = {number: fd for each in own for number, fd in each.programs.items()}
+    dispatchers = {number: fd for each in own for number, fd in each.dispatchers.items()}
     return {
         direction: list(
             reach(
-                occupants(interface_index, direction, name=name, own=descriptors),
+                occupants(interface_index, direction, name=name, own=descriptors, dispatchers=dispatchers),
                 [each for each in own if each.direction is direction],
             )
         )

@@ -7,6 +7,7 @@ their first entries.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from dynmon.compiler import Artifact, Compiler, Spelling
 from dynmon.dataplane.constants import READ_ONLY, encode_constants
 from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
 from dynmon.dataplane.log import LOG_MAP, LogTarget
+from dynmon.dataplane.passivity import PassivityUnknown
 from dynmon.dataplane.programs import choose_program
 from dynmon.dataplane.shared_maps import EXTERN, PublicMaps, explain_undefined, maps_tagged
 from dynmon.errors import Diagnostic
@@ -44,12 +46,13 @@ PROGRAM_TYPES = {Hook.TC: ProgramType.SCHED_CLS, Hook.XDP: ProgramType.XDP}
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Whose code it is and where it will run: what the code can ask about itself."""
+    """Whose code it is and where it will run: what the code can ask about itself; and whether it may only look."""
 
     cube_id: int
     direction: Direction
     hook: Hook
     loglevel: LogLevel
+    passive: bool = False
 
     def constants(self) -> dict[str, int]:
         """The values of the dialect's load-time constants."""
@@ -147,12 +150,18 @@ class Foundry:
         """The object of a path; what was compiled before is found again.
 
         Raises:
-            InjectionError: The code does not compile.
+            InjectionError: The code does not compile, or nobody could show that it is passive.
         """
         if (given := config.object_bytes) is not None:
-            return Artifact(given, None, cached=False, warnings=(), spelling=Spelling.OBJECT)
-        assert config.code is not None, "a path has code or an object"
-        return self.compiler.compile(config.code, placement.direction, placement.hook)
+            artifact = Artifact(given, None, cached=False, warnings=(), spelling=Spelling.OBJECT)
+        else:
+            assert config.code is not None, "a path has code or an object"
+            artifact = self.compiler.compile(
+                config.code, placement.direction, placement.hook, passive=placement.passive
+            )
+        if placement.passive and not artifact.proof:
+            raise PassivityUnknown(placement.direction, artifact.spelling)
+        return artifact
 
     def add_twin(self, path: LoadedPath, swapping: Collection[str], found: Mapping[str, int]) -> None:
         """Load the object of `path` a second time: on its very maps, but for those `swapping` with others.
@@ -218,6 +227,7 @@ class Foundry:
                 object=blueprint.artifact.object,
                 program=blueprint.program,
                 program_type=PROGRAM_TYPES[placement.hook],
+                proof=blueprint.artifact.proof,
                 file=placement.direction.value,
                 source=config.code or "",
                 constants={**placement.constants(), **blueprint.constants},
@@ -360,8 +370,15 @@ class LoadedPath:
 
     def anomalies(self) -> int:
         """Packets for which the handler returned neither RX_OK nor RX_DROP; they were let pass."""
+        return self._verdicts(0)
+
+    def withheld_drops(self) -> int:
+        """Packets for which the handler of a passive cube returned RX_DROP; they were let pass."""
+        return self._verdicts(1) if self.placement.passive else 0
+
+    def _verdicts(self, kind: int) -> int:
         counter = self.maps.get(ANOMALIES_MAP)
-        values = counter.lookup(bytes(4)) if counter else None
+        values = counter.lookup(kind.to_bytes(4, sys.byteorder)) if counter else None
         return sum(memoryview(values).cast("Q")) if values else 0
 
     def close(self) -> None:

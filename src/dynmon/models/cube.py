@@ -58,10 +58,14 @@ def _is_dynmon(service_name: str) -> str:
 
 
 class CubeConfig(Document):
-    """A dynmon cube as it is asked for; every part is optional."""
+    """A dynmon cube as it is asked for; every part is optional.
+
+    A `passive` cube can neither drop nor change packets; unless it is said, it is what the daemon's cubes are.
+    """
 
     name: str | None = None
     service_name: Annotated[str, AfterValidator(_is_dynmon)] = "dynmon"
     type: CubeType = CubeType.TC
     loglevel: LogLevel = LogLevel.INFO
+    passive: bool | None = None
     dataplane_config: DataplaneConfig = DataplaneConfig()

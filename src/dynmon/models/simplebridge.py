@@ -14,6 +14,7 @@ from dynmon.models.base import CubeType, Document, LogLevel
 PORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 ADDRESS = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 DEFAULT_AGING_SECONDS = 300
+MOST_TCUBES = 63  # the kernel takes no more programs on a hook
 MOST_AGING_SECONDS = 1_000_000  # as of IEEE 802.1D
 
 
@@ -83,10 +84,14 @@ Peer = Annotated[str, Field(max_length=256)]
 
 
 class PortConfig(Document):
-    """A port, and the interface or the port of another cube that it is plugged into; "" for none."""
+    """A port, and the interface or the port of another cube that it is plugged into; "" for none.
+
+    `tcubes` are dynmon cubes to attach to it, the first nearest the switch.
+    """
 
     name: Annotated[Name, AfterValidator(_is_port_name)] | None = None
     peer: Peer = ""
+    tcubes: Annotated[tuple[Name, ...], Field(max_length=MOST_TCUBES)] = ()
 
 
 class FdbEntryConfig(Document):

@@ -51,13 +51,15 @@ class NothingToRun(InvalidInputError):
     """A monitor was asked for without code, or with two descriptions of it."""
 
 
-def cube_document(config: DataplaneConfig, hook: CubeType | str, loglevel: LogLevel | str) -> CubeConfig:
+def cube_document(
+    config: DataplaneConfig, hook: CubeType | str, loglevel: LogLevel | str, *, passive: bool = False
+) -> CubeConfig:
     """A cube that runs `config`.
 
     Raises:
         InvalidDocument: There is no such hook, or no such level.
     """
-    document = {"type": hook, "loglevel": loglevel, "dataplane-config": config}
+    document = {"type": hook, "loglevel": loglevel, "passive": passive, "dataplane-config": config}
     return validate_document(CubeConfig, document, "monitor")
 
 

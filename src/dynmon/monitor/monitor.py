@@ -62,7 +62,8 @@ class Monitor:
     these, `config`, or `code` itself, is a whole dataplane configuration as the daemon takes it, or the path of a JSON
     file with one.
     `hook` is ``TC``, or for received packets ``XDP_SKB`` or ``XDP_DRV``; `loglevel` is for ``pcn_log``, whose lines go
-    to the logger ``dynmon.cube.NAME``.
+    to the logger ``dynmon.cube.NAME``. A `passive` monitor runs only what the kernel proves to neither drop nor change
+    packets.
 
     Nothing is compiled or attached before the block. After it, and however the process ends, nothing is left. In a
     notebook, `open` and `close` do what the block does, and so does the loss of the last reference. Every method may be
@@ -82,11 +83,12 @@ class Monitor:
         config: Config | None = None,
         hook: CubeType | str = CubeType.TC,
         loglevel: LogLevel | str = LogLevel.INFO,
+        passive: bool = False,
         **options: Unpack[CodeOptions],
     ) -> None:
         self.interface = interface
         dataplane = dataplane_document(code, egress, metrics, config, options)
-        self._config = cube_document(dataplane, hook, loglevel)
+        self._config = cube_document(dataplane, hook, loglevel, passive=passive)
         self._name = f"{NOT_IN_A_NAME.sub('x', interface)}-{next(_numbers)}"
         self._request = validate_document(AttachRequest, {"cube": self._name, "port": interface}, "monitor")
         self._lock = threading.RLock()

@@ -69,6 +69,7 @@ class Explanation:
     direction: str
     hook: str
     spelling: str
+    passive: bool
     program: str
     instructions: int
     verified: int | None
@@ -88,6 +89,7 @@ class Explanation:
             "direction": self.direction,
             "hook": self.hook,
             "spelling": self.spelling,
+            "passive": self.passive,
             "program": self.program,
             "instructions": self.instructions,
             "verified-instructions": self.verified,
@@ -116,6 +118,7 @@ def explain(path: LoadedPath, metrics: Sequence[BoundMetric | BoundEvents]) -> E
         direction=path.placement.direction.value,
         hook=path.placement.hook.value,
         spelling=path.artifact.spelling.value,
+        passive=bool(path.artifact.proof),
         program=chosen,
         instructions=uses.instructions if uses else path.program.instructions,
         verified=verification.instructions_processed if verification else None,
@@ -152,6 +155,8 @@ def _why(program: ProgramFacts, path: LoadedPath, facts: ObjectFacts) -> str:
         return f"the one for {place.hook} {place.direction}"
     if program.name in {call.program for call in _tail_calls(path, facts)}:
         return "reached by a tail call"
+    if program.name == path.artifact.proof:
+        return "shows that the other is passive: it loads as a program that cannot write packets, and never runs"
     if is_foreign(program):
         return "does not run on packets of an interface"
     hook = hook_of(program)

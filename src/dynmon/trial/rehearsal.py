@@ -59,6 +59,7 @@ class Rehearsal:
     config: DataplaneConfig
     cube_type: CubeType
     loglevel: LogLevel
+    passive: bool = False
     cube_id: int = 0
     cube_name: str = ""
     offers: Mapping[Direction, Mapping[str, int]] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Rehearsal:
 
     def placement(self, direction: Direction) -> Placement:
         """Where the code of `direction` would run."""
-        return Placement(self.cube_id, direction, self.cube_type.hook(direction), self.loglevel)
+        return Placement(self.cube_id, direction, self.cube_type.hook(direction), self.loglevel, self.passive)
 
 
 def rehearse(foundry: Foundry, rehearsal: Rehearsal) -> dict[str, Any]:
@@ -186,8 +187,8 @@ def _apart(foundry: Foundry, path: LoadedPath) -> Iterator[LoadedPath]:
 def _told(outcome: Replay, path: LoadedPath) -> dict[str, Any]:
     """What became of the packets."""
     notes = [(CUT, outcome.cut), (SHORTENED, outcome.shortened)]
-    anomalies = path.anomalies()
-    found = verdicts(outcome.returned, path.placement.hook, path.artifact.spelling, anomalies)
+    anomalies, withheld = path.anomalies(), path.withheld_drops()
+    found = verdicts(outcome.returned, path.placement.hook, path.artifact.spelling, anomalies, withheld)
     times = outcome.nanoseconds
     return {
         "packets": {
@@ -199,6 +200,7 @@ def _told(outcome: Replay, path: LoadedPath) -> dict[str, Any]:
         "notes": [note.format(count=count) for note, count in notes if count],
         "verdicts": [asdict(verdict) for verdict in found],
         "anomalies": anomalies,
+        "withheld-drops": withheld,
         "ns-per-packet": {
             "mean": round(float(np.mean(times)), 1),
             "median": float(np.median(times)),

@@ -29,6 +29,7 @@ XDP_EFFECTS = {1: DROP, 2: PASS, 3: TRANSMIT, 4: REDIRECT}
 NAMES = {Hook.TC: TC_NAMES, Hook.XDP: XDP_NAMES}
 DIALECT_NAMES = {PASS: "RX_OK", DROP: "RX_DROP"}
 ANOMALY = "neither RX_OK nor RX_DROP"
+WITHHELD = "RX_DROP, which a passive cube does not do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +41,25 @@ class Verdict:
     packets: int
 
 
-def verdicts(returned: Mapping[int, int], hook: Hook, spelling: Spelling, anomalies: int) -> Iterator[Verdict]:
+def verdicts(
+    returned: Mapping[int, int], hook: Hook, spelling: Spelling, anomalies: int, withheld: int = 0
+) -> Iterator[Verdict]:
     """The verdicts behind the counted return values, most frequent first.
 
     Code in the dialect returns RX_OK or RX_DROP; what else it returned, `anomalies` times, let the packet pass.
+    So did RX_DROP, `withheld` times, in a passive cube.
     """
     for value, packets in sorted(returned.items(), key=lambda item: -item[1]):
         verdict = _effect(value, hook)
         if spelling is not Spelling.DIALECT:
             yield Verdict(verdict, NAMES[hook].get(value, str(value)), packets)
             continue
-        odd = anomalies if verdict == PASS else 0
-        if packets > odd:
-            yield Verdict(verdict, DIALECT_NAMES[verdict], packets - odd)
-        if odd:
-            yield Verdict(verdict, ANOMALY, odd)
+        odd = {ANOMALY: anomalies, WITHHELD: withheld} if verdict == PASS else {}
+        if packets > sum(odd.values()):
+            yield Verdict(verdict, DIALECT_NAMES[verdict], packets - sum(odd.values()))
+        for answer, count in odd.items():
+            if count:
+                yield Verdict(verdict, answer, count)
 
 
 def _effect(value: int, hook: Hook) -> str:

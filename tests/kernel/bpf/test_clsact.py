@@ -13,7 +13,7 @@ from dynmon.bpf import attach_clsact
 from dynmon.models import Direction
 from tests.kernel.bpf.conftest import Counter
 from tests.kernel.bpf.objects import TC_COUNTER
-from tests.support import run, wait_until
+from tests.support import needs, run, wait_until
 
 FRAME = bytes(60)
 PIN = "/sys/fs/bpf/foreign"
@@ -140,7 +140,7 @@ def orphan(repository, interface, without):
             process.kill()
 
 
-@pytest.mark.parametrize("without", ["", "tcx"])
+@pytest.mark.parametrize("without", [pytest.param("", marks=needs("tcx")), "tcx"])
 def test_nothing_is_left_of_a_killed_process(veth, repository, without):
     """After kill -9: no filter, no qdisc, no link, no loader."""
     with orphan(repository, veth.host, without) as (server, links):

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from dynmon.bpf import GracePeriod, ProgramType, attach_tcx, attach_xdp
+from dynmon.bpf import GracePeriod, ProgramType, attach_tc, attach_xdp
 from dynmon.models import Direction
 from tests.support import wait_until
 
@@ -105,13 +105,13 @@ def by_test_run(slow, veth, index):
     return nullcontext(), lambda: slow.program.test_run(FRAME)
 
 
-def at_tcx_egress(slow, veth, index):
-    link = attach_tcx(slow.program, index, Direction.EGRESS, interface_name=veth.host)
+def at_tc_egress(slow, veth, index):
+    link = attach_tc(slow.program, index, Direction.EGRESS, interface_name=veth.host)
     return link, lambda: veth.send_out(FRAME)
 
 
-def at_tcx_ingress(slow, veth, index):
-    link = attach_tcx(slow.program, index, Direction.INGRESS, interface_name=veth.host)
+def at_tc_ingress(slow, veth, index):
+    link = attach_tc(slow.program, index, Direction.INGRESS, interface_name=veth.host)
     return link, lambda: veth.send_in(FRAME)
 
 
@@ -128,8 +128,8 @@ def at_xdp_drv(slow, veth, index):
     [
         ("tc", by_test_run),
         ("xdp", by_test_run),
-        ("tc", at_tcx_egress),
-        ("tc", at_tcx_ingress),
+        ("tc", at_tc_egress),
+        ("tc", at_tc_ingress),
         ("xdp", at_xdp_skb),
         ("xdp", at_xdp_drv),
     ],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from dynmon.bpf import InterfaceBusy, ProgramType, attach_clsact, attach_tcx, attach_xdp
+from dynmon.bpf import InterfaceBusy, ProgramType, attach_clsact, attach_tc, attach_tcx, attach_xdp
 from dynmon.models import Direction
 from dynmon.netdev import InterfaceNotFound, Namespace, Place, locate
 from tests.kernel.bpf.conftest import Counter
 from tests.kernel.bpf.objects import TC_COUNTER
 from tests.rooms import room
-from tests.support import run, wait_until
+from tests.support import needs, run, wait_until
 
 FRAME = bytes(60)
 
@@ -42,6 +42,7 @@ def test_a_foreign_xdp_program_is_named(blue, located, load, xdp_counter):
     assert (3, 0) == (other.packets(), xdp_counter.packets())
 
 
+@needs("tcx")
 def test_a_foreign_tcx_program_is_left_in_place(blue, located, counter, another_counter):
     where = {"interface_name": blue.port, "namespace": located.namespace}
     with attach_tcx(another_counter.program, located.index, Direction.INGRESS, **where):
@@ -58,7 +59,7 @@ def test_an_interface_that_only_our_own_namespace_has_is_unknown_there(blue, loc
     index = locate(Place.parse(blue.outside)).index
     where = {"interface_name": "gone0", "namespace": located.namespace}
     for attach in (
-        lambda: attach_tcx(counter.program, index, Direction.INGRESS, **where),
+        lambda: attach_tc(counter.program, index, Direction.INGRESS, **where),
         lambda: attach_clsact(counter.program, index, Direction.INGRESS, **where),
         lambda: attach_xdp(xdp_counter.program, index, "skb", **where),
     ):
@@ -66,7 +67,7 @@ def test_an_interface_that_only_our_own_namespace_has_is_unknown_there(blue, loc
             attach()
 
 
-@pytest.mark.parametrize("attach", [attach_tcx, attach_clsact])
+@pytest.mark.parametrize("attach", [pytest.param(attach_tcx, marks=needs("tcx")), attach_clsact])
 def test_a_link_outlives_neither_its_namespace_nor_keeps_it(blue, located, counter, another_counter, attach):
     """Replacing says that the interface is missing; closing is harmless; attaching there again is not possible."""
     where = {"interface_name": blue.port, "namespace": located.namespace}

@@ -7,6 +7,7 @@
      * hint: if \\(!count\\)              the hint
      * note: r0 was the result          one of the sentences about registers
      * hook: XDP_SKB                    the type of the cube; TC otherwise
+     * passive: true                    whether the cube is passive
      * path: {"program": "count"}       more keys of the path, in JSON
      */
 
@@ -41,6 +42,7 @@ class Case:
     line: int = 0
     note: str = ""
     hook: str = "TC"
+    passive: bool = False
     path: dict[str, Any] = field(default_factory=dict)
 
 
@@ -55,6 +57,7 @@ def _of_c(file: Path) -> Case:
     code = file.read_text()
     expected: dict[str, Any] = dict(EXPECTATION.findall(code[: code.index("*/")]))
     expected["line"] = int(expected.get("line", 0))
+    expected["passive"] = expected.get("passive") == "true"
     expected["path"] = json.loads(expected.get("path", "{}"))
     return Case(file.stem, **expected, config={"ingress-path": {"name": file.stem, "code": code, **expected["path"]}})
 

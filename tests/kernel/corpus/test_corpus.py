@@ -17,16 +17,16 @@ pytestmark = needs("kernel", "clang")
 CASES = load_cases()
 
 
-def create(registry: CubeRegistry, name: str, hook: str, config: dict[str, Any]) -> None:
+def create(registry: CubeRegistry, name: str, hook: str, config: dict[str, Any], *, passive: bool = False) -> None:
     """Make a cube out of JSON."""
-    document = {"type": hook, "dataplane-config": config}
+    document = {"type": hook, "passive": passive, "dataplane-config": config}
     registry.create(name, validate_document(CubeConfig, document, f"cube {name!r}"))
 
 
 def refusal_of(registry: CubeRegistry, case: Case) -> dict[str, Any]:
     """The fields of the error that the daemon would answer with."""
     with pytest.raises(DynmonError) as caught:
-        create(registry, case.name, case.hook, case.config)
+        create(registry, case.name, case.hook, case.config, passive=case.passive)
     assert [] == registry.cubes()
     return {"detail": str(caught.value), **caught.value.fields()}
 
@@ -103,4 +103,5 @@ def test_there_are_enough() -> None:
     """Of each stage that code can be refused at, and in both spellings."""
     assert {"schema", "compile", "open", "load", "verify", "check"} == {case.stage for case in CASES}
     assert 130 < len(CASES)
+    assert 12 < sum(case.passive for case in CASES)
     assert 20 < sum('SEC("' in case.config["ingress-path"].get("code", "") for case in CASES)

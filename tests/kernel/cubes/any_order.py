@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dynmon.bpf import BpfLink
+from dynmon.bpf import BpfLink, Link
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.cubes.errors import TokenForgotten
+from dynmon.dataplane.xdp_chain import XdpMember
 from dynmon.errors import KernelError
 from dynmon.metrics import ExpositionFormat, Page, Reading
 from dynmon.models import AttachRequest, CubeConfig, CubeType, DetachRequest, Direction, LogLevel
@@ -29,6 +30,7 @@ AMOUNTS = {"ingress": 1, "egress": 10}
 SIZES = range(60, 72)
 QUEUE_SIZE = 4096
 LIMIT = 3
+GUESTS = ("early", "late")
 DECLARATIONS = """
 struct stats { u32 packets, latest, most, least; };
 BPF_ARRAY(COUNTS, u64, 2);
@@ -40,6 +42,7 @@ BPF_QUEUE(QUEUE, u32, 4096);
 BPF_STACK(STACK, u32, 4096);
 u64 packets, bytes;
 """
+HEAD = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
 BODY = """
 	u32 key = 1, first = 0, size = md->packet_len, none = 0;
 	u64 zero = 0, *count = COUNTS.lookup(&key), *both = BOTH.lookup(&first);
@@ -166,6 +169,13 @@ class Reader:
         return self.kind.fold(self.life.events[then:])
 
 
+def switched_by(link: Link) -> list[int]:
+    """The descriptor that lets the link run another program; a clsact filter has none."""
+    if isinstance(link, XdpMember) and link.dispatcher:
+        return [link.dispatcher.slots.fd]
+    return [link.fd] if isinstance(link, BpfLink) else []
+
+
 def _same(reader: Reader, expected: Any, value: Any) -> None:
     assert expected == value, f"{reader.name} is {value}, not {expected}: {reader}"
 
@@ -194,6 +204,10 @@ class Walk:
         config = CubeConfig(type=self.cube_type, dataplane_config=document(paths))
         self.cube: DynmonCube = self.registry.create(f"walk{self.seed}", config)
         self.registry.attach(AttachRequest(cube=self.cube.name, port=self.veth.host))
+        self.there = dict.fromkeys(GUESTS, False)
+        for name in self.there:
+            code = {way: {"code": HEAD + "{ return RX_OK; }"} for way in WAYS}
+            self.registry.create(name, CubeConfig(type=self.cube_type, dataplane_config=document(code)))
         self._injected(paths)
 
     def run(self, steps: int) -> None:
@@ -211,6 +225,7 @@ class Walk:
             (3, self.inject),
             (1, self.set_loglevel),
             (2, self.move),
+            (3, self.move_guest),
             (4, self.fail),
         ]
         try:
@@ -220,7 +235,8 @@ class Walk:
             error.add_note(f"seed {self.seed}, {self.cube_type}:\n" + "\n".join(self.log[-40:]))
             raise
         finally:
-            self.registry.delete(self.cube.name)
+            for name in (self.cube.name, *self.there):
+                self.registry.delete(name)
 
     # What may happen.
 
@@ -329,17 +345,30 @@ class Walk:
             self.registry.attach(AttachRequest(cube=self.cube.name, port=self.veth.host))
         self.is_attached = not self.is_attached
 
+    def move_guest(self) -> None:
+        """Somebody else comes to the interface, at either end of the chain, or leaves it."""
+        name = self.random.choice(GUESTS)
+        self.log.append(f"guest {name}: {not self.there[name]}")
+        if self.there[name]:
+            self.registry.detach(DetachRequest(cube=name, port=self.veth.host))
+        else:
+            position = self.random.choice(["first", "last"])
+            self.registry.attach(AttachRequest(cube=name, port=self.veth.host, position=position))
+        self.there[name] = not self.there[name]
+
     def fail(self) -> None:
         """A read, while the kernel refuses something about one path."""
         reader = self._any(lambda each: not each.kind.is_popped)
         plane = self.cube._dataplane
         way = Direction(self.random.choice(WAYS))
-        path, link = plane.paths[way], plane.link(way)
+        path = plane.paths[way]
         victims = [
             each.fd for name, each in path.maps.items() if name in path.swapping and name not in ("QUEUE", "STACK")
         ]
-        if isinstance(link, BpfLink):
-            victims.append(link.fd)
+        if path.idle and plane.attachments:
+            victims.append(path.idle.program.fd)
+        for attachment in plane.attachments:
+            victims += switched_by(attachment.links[way])
         if not victims:
             return
         self.log.append(f"read {reader.name} while {way} is refused")
@@ -418,9 +447,8 @@ class Walk:
     def _path(self, way: str, *, keep: bool) -> dict[str, Any]:
         shared = 'BPF_TABLE_SHARED("array", u32, u64, BOTH, 1);'
         extern = 'BPF_TABLE("extern", u32, u64, BOTH, 1);'
-        head = "static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)"
         declaration = DECLARATIONS + (shared if way == self.declarer else extern)
-        code = f"{declaration}\n{head} {{ {BODY.replace('AMOUNT', str(AMOUNTS[way]))} return RX_OK; }}"
+        code = f"{declaration}\n{HEAD} {{ {BODY.replace('AMOUNT', str(AMOUNTS[way]))} return RX_OK; }}"
         metrics = [self._metric(name, KINDS[kind_name]) for name, kind_name in self.metrics[way]]
         return {"code": code, "metric-configs": metrics, "keep-maps": keep}
 

@@ -11,18 +11,18 @@ import pytest
 
 from dynmon.cubes import CubeRegistry, DynmonCube
 from dynmon.metrics import Page, Reading
-from dynmon.models import AttachRequest, CubeConfig, DataplaneConfig, Direction
+from dynmon.models import AttachRequest, CubeConfig, Direction
 from dynmon.monitor.workshop import Workshop
-from tests import packets
+from tests.kernel.cubes import interfaces
+from tests.kernel.cubes.interfaces import FRAME
+from tests.kernel.cubes.monitors import Monitors, document
 from tests.support import Veth, needs, veth_pair
-
-FRAME = packets.ethernet(packets.raw(b"x" * 46, 0x88B5))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/kernel/cubes" in str(item.path):
-            item.add_marker(needs("kernel", "clang", "tcx"))
+            item.add_marker(needs("kernel", "clang"))
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,6 @@ class Bench:
         raise AssertionError("the pages have no end")
 
 
-def document(paths: Mapping[str, Mapping[str, Any]]) -> DataplaneConfig:
-    """Paths by their direction, as in JSON."""
-    return DataplaneConfig.model_validate({f"{way}-path": path for way, path in paths.items()}, by_alias=True)
-
-
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CubeRegistry]:
     with pytest.MonkeyPatch.context() as patch:
@@ -89,3 +84,18 @@ def bench(registry: CubeRegistry) -> Iterator[Callable[..., Bench]]:
         yield made
         for cube in registry.cubes():
             registry.delete(cube.name)
+
+
+@pytest.fixture
+def monitors(registry: CubeRegistry) -> Iterator[Monitors]:
+    """Makes monitors; they are gone after the test, and so are switches."""
+    made = Monitors(registry)
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def wires(monitors: Monitors) -> Iterator[None]:
+    """Interfaces that a test makes with names that begin with w are gone after it, before the monitors are."""
+    with interfaces.removed_at_the_end():
+        yield

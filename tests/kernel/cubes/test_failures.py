@@ -6,12 +6,13 @@ from contextlib import contextmanager
 import pytest
 
 from dynmon.bpf import BpfLink
+from dynmon.bpf.features import HIDE_VARIABLE
 from dynmon.errors import KernelError
 from dynmon.metrics.ledger import Ledger
 from dynmon.models import AttachRequest, CubeConfig, CubeType, Direction
 from tests.kernel.cubes.conftest import Bench, document
 from tests.kernel.cubes.test_reads import COUNTING, EMPTY, SIZING, SWAP, metric, path
-from tests.support import run, veth_pair
+from tests.support import needs, run, veth_pair
 
 
 @contextmanager
@@ -28,8 +29,8 @@ def taken_away(descriptor):
         os.close(nothing)
 
 
-def running(monitor):
-    return monitor.cube._dataplane.paths[Direction.INGRESS]
+def running(monitor, direction=Direction.INGRESS):
+    return monitor.cube._dataplane.paths[direction]
 
 
 @pytest.mark.parametrize(
@@ -50,9 +51,7 @@ def test_a_map_that_could_not_be_drained_comes_with_the_next_read(bench, source,
 def test_a_link_that_cannot_be_switched_goes_on_with_the_program_it_has(bench):
     monitor = bench(ingress=path(COUNTING, metric("packets", "COUNTS", {**EMPTY, **SWAP})))
     monitor.send(4)
-    link = monitor.cube._dataplane.attachments[0].links[Direction.INGRESS]
-    assert isinstance(link, BpfLink)
-    with taken_away(link.fd), pytest.raises(KernelError, match="replace the program at"):
+    with taken_away(running(monitor).idle.program.fd), pytest.raises(KernelError, match="replace the program at"):
         monitor.value("packets")
     monitor.send(5)
 
@@ -63,11 +62,10 @@ def test_a_link_that_cannot_be_switched_goes_on_with_the_program_it_has(bench):
 def test_when_the_second_of_two_links_cannot_be_switched_the_first_is_taken_back(bench):
     paths = {way: path(COUNTING, metric("packets", "COUNTS", EMPTY)) for way in ("ingress", "egress")}
     monitor = bench(**paths)
-    link = monitor.cube._dataplane.attachments[0].links[Direction.EGRESS]
-    assert isinstance(link, BpfLink)
     for direction in ("ingress", "egress"):
         monitor.send(4, direction)
-    with taken_away(link.fd), pytest.raises(KernelError):
+    idle = running(monitor, Direction.EGRESS).idle
+    with taken_away(idle.program.fd), pytest.raises(KernelError):
         monitor.cube.read_all(drain=True)
     for direction in ("ingress", "egress"):
         monitor.send(5, direction)
@@ -140,9 +138,30 @@ def test_a_ledger_that_has_no_memory_loses_nothing_of_its_own_or_of_others(bench
     assert [[{"key": 60, "value": 9}]] * 2 == [monitor.value(name) for name in ("first", "second")]
 
 
-@pytest.mark.parametrize("kind", [CubeType.TC, CubeType.XDP_SKB])
-def test_a_link_that_somebody_detached_is_made_again_by_the_next_code(registry, kind):
+def detach_link(link, interface):
+    run("bpftool", "link", "detach", "id", str(link.id))
+
+
+def delete_filter(link, interface):
+    run("tc", "filter", "del", "dev", interface, "ingress", "prio", str(link.priority))
+
+
+def delete_qdisc(link, interface):
+    run("tc", "qdisc", "del", "dev", interface, "clsact")
+
+
+@pytest.mark.parametrize(
+    ("kind", "without", "remove"),
+    [
+        pytest.param(CubeType.TC, "", detach_link, marks=needs("tcx")),
+        (CubeType.TC, "tcx", delete_filter),
+        (CubeType.TC, "tcx", delete_qdisc),
+        (CubeType.XDP_SKB, "", detach_link),
+    ],
+)
+def test_what_somebody_detached_is_attached_again_by_the_next_code(registry, monkeypatch, kind, without, remove):
     """Until then no packet is seen, and every read is as before."""
+    monkeypatch.setenv(HIDE_VARIABLE, without)
     with veth_pair() as veth:
         config = CubeConfig(
             type=kind, dataplane_config=document({"ingress": path(COUNTING, metric("packets", "COUNTS", EMPTY))})
@@ -152,7 +171,7 @@ def test_a_link_that_somebody_detached_is_made_again_by_the_next_code(registry, 
             registry.attach(AttachRequest(cube="left", port=veth.host))
             monitor.send(4)
             link = monitor.cube._dataplane.attachments[0].links[Direction.INGRESS]
-            run("bpftool", "link", "detach", "id", str(link.id))
+            remove(link, veth.host)
             monitor.send(3)
             assert [[4], [0]] == [monitor.value("packets") for _ in range(2)]
             monitor.inject(ingress=path(COUNTING, metric("packets", "COUNTS", EMPTY)))
@@ -165,6 +184,7 @@ def test_a_link_that_somebody_detached_is_made_again_by_the_next_code(registry, 
             registry.delete("left")
 
 
+@needs("tcx")
 def test_two_refusals_leave_the_paths_as_the_links_have_them(bench, monkeypatch):
     """The second link cannot be switched, and the first cannot be switched back."""
     paths = {way: path(COUNTING, metric("packets", "COUNTS", EMPTY)) for way in ("ingress", "egress")}

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from dynmon.api.hooks import hooks_of
-from dynmon.bpf import Loader, LoadRequest, Program, ProgramType, _syscall, attach_tcx, attach_xdp
+from dynmon.bpf import Loader, LoadRequest, Program, ProgramType, _syscall, attach_tcx, attach_xdp, xdp_program_id
+from dynmon.bpf.features import kernel_features
 from dynmon.cubes import CubeRegistry
+from dynmon.dataplane.dispatcher import Dispatcher
+from dynmon.errors import KernelError
 from dynmon.models import AttachRequest, CubeConfig, Direction
 from tests.kernel.bpf.conftest import Counter, request_for
 from tests.kernel.bpf.objects import COUNTER, TC_COUNTER
 from tests.kernel.cubes.conftest import FRAME, document
+from tests.kernel.cubes.monitors import CODE, METRIC
 from tests.support import Veth, eventually, needs, run
 
-CUBE = """
-BPF_ARRAY(PACKETS, u64, 1);
-static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
-{
-	unsigned int key = 0;
-	u64 *count = PACKETS.lookup(&key);
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	return %s;
-}
-"""
-METRIC = {"name": "packets", "map-name": "PACKETS"}
 BY_SIZE = "((struct __sk_buff *)ctx)->len > 1000 ? TC_ACT_OK : TC_ACT_UNSPEC"
 DIRECTIONS = pytest.mark.parametrize("direction", [str(each) for each in Direction])
 TCX = {"ingress": _syscall.TCX_INGRESS, "egress": _syscall.TCX_EGRESS}
 PROG_ATTACH, PROG_DETACH = 8, 9
+
+
+class Ours(NamedTuple):
+    """How a cube of ours at tc is shown, by what the kernel has."""
+
+    hook: str
+    kind: str
+    passing: str
+
+
+OURS = Ours("tcx", "link", "TCX_NEXT") if kernel_features().has_tcx else Ours("clsact", "bpf", "TC_ACT_UNSPEC")
 
 pytestmark = [needs("bpftool"), pytest.mark.usefixtures("no_leaks")]
 
@@ -52,7 +56,7 @@ class Here:
 
     def cube(self, name: str, verdict: str = "RX_OK", direction: str = "ingress", **place: Any) -> None:
         """A cube of ours, at the end of the chain or where `place` says."""
-        path = {"name": name, "code": CUBE % verdict, "metric-configs": [METRIC | place.pop("metric", {})]}
+        path = {"name": name, "code": CODE % verdict, "metric-configs": [METRIC | place.pop("metric", {})]}
         created = self.registry.create(
             name, CubeConfig(dataplane_config=document({direction: path}), **place.pop("config", {}))
         )
@@ -97,7 +101,7 @@ def loader() -> Iterator[Loader]:
 def _everything_has_started(registry: CubeRegistry) -> None:
     """The first cube starts the compiler, and the first switch makes what waits for packets under way: both stay."""
     metric = METRIC | {"extraction-options": {"swap-on-read": True}}
-    path = {"name": "first", "code": CUBE % "RX_OK", "metric-configs": [metric]}
+    path = {"name": "first", "code": CODE % "RX_OK", "metric-configs": [metric]}
     cube = registry.create("first", CubeConfig(dataplane_config=document({"ingress": path})))
     cube.read_metric(Direction.INGRESS, "packets", drain=True)
     registry.delete("first")
@@ -132,6 +136,7 @@ def test_an_interface_without_anybody(here: Here) -> None:
     assert {"name": here.veth.host, "ingress": [], "egress": []} == hooks_of(here.registry, here.veth.host)
 
 
+@needs("tcx")
 @DIRECTIONS
 def test_a_foreign_program_between_our_cubes(here: Here, direction: str) -> None:
     """What it accepts, nobody behind it sees: neither our other cube nor the filters."""
@@ -172,6 +177,7 @@ def test_what_is_said_of_a_program_is_what_bpftool_says(here: Here) -> None:
     assert abs(int(entry["loaded"][-3:-1]) - int(loaded[-3:-1])) in (0, 1, 59)
 
 
+@needs("tcx")
 def test_a_program_without_a_link(here: Here) -> None:
     """Attached the old way, by BPF_PROG_ATTACH."""
     program = here.foreign("foreign", returning("TC_ACT_PIPE"))
@@ -188,6 +194,7 @@ def test_a_program_without_a_link(here: Here) -> None:
         here.check({"foreign": 7, "behind": 0, "filter": 7})
 
 
+@needs("tcx")
 def test_a_verdict_that_depends_on_the_packet(here: Here) -> None:
     """Then it depends, for all behind."""
     program = here.foreign("foreign", returning(BY_SIZE))
@@ -214,7 +221,7 @@ def test_behind_our_own_cube(here: Here, verdict: str, reached: bool | None) -> 
     first, second = here.map()
 
     assert reached is second["reached"] is first["passes"]
-    assert set(first["verdicts"]) <= {"TCX_NEXT", "TC_ACT_SHOT"}
+    assert set(first["verdicts"]) <= {OURS.passing, "TC_ACT_SHOT"}
     if reached is None:
         assert "only packets that cube 'first' let go on" == second["note"]
     else:
@@ -304,7 +311,7 @@ def test_foreign_xdp_comes_first(here: Here, mode: str, verdict: str, reached: b
         entries = here.map()
         here.check({"foreign": 7, "cube": 7 * reached, "filter": 7 * reached})
 
-    assert ["xdp", "tcx", "clsact"] == [entry["hook"] for entry in entries]
+    assert ["xdp", OURS.hook, "clsact"] == [entry["hook"] for entry in entries]
     assert ({"skb": "generic", "drv": "native"}[mode], [verdict]) == (entries[0]["kind"], entries[0]["verdicts"])
     assert [True, reached, reached] == [entry["reached"] for entry in entries]
     assert reached or f"XDP program 'dynmon_ingress' (id {program.id}) in front of it" in entries[2]["note"]
@@ -315,12 +322,69 @@ def test_our_cube_at_xdp(here: Here, kind: str, mode: str) -> None:
     here.cube("at-xdp", config={"type": kind})
     here.cube("at-tc")
 
-    assert [("at-xdp", mode), ("at-tc", "link")] == [(entry["cube"], entry["kind"]) for entry in here.map()]
+    assert [("at-xdp", mode), ("at-tc", OURS.kind)] == [(entry["cube"], entry["kind"]) for entry in here.map()]
     assert [True, True] == here.reached()
     here.check({"at-xdp": 7, "at-tc": 7})
 
 
-@pytest.mark.parametrize("without", ["", "tcx"])
+@pytest.mark.parametrize(("kind", "mode"), [("XDP_SKB", "generic"), ("XDP_DRV", "native")])
+@pytest.mark.parametrize(
+    ("verdict", "reached"), [("RX_OK", True), ("RX_DROP", False), ("(count && *count & 1) ? RX_DROP : RX_OK", None)]
+)
+def test_several_cubes_at_xdp(here: Here, kind: str, mode: str, verdict: str, reached: bool | None) -> None:
+    """Each is shown behind the dispatcher that the interface has; what one lets pass, the next ones get."""
+    config = {"type": kind}
+    here.cube("second", verdict, config=config)
+    here.cube("third", config=config)
+    here.cube("first", config=config, position="first")
+    here.cube("at-tc")
+
+    entries = here.map()
+
+    assert ["first", "second", "third", "at-tc"] == [entry["cube"] for entry in entries]
+    assert [mode, mode, mode, "link"] == [entry["kind"] for entry in entries]
+    dispatcher = xdp_program_id(here.index)
+    assert [dispatcher] * 3 == [entry["dispatcher-id"] for entry in entries[:3]]
+    assert "dispatcher-id" not in entries[3]
+    assert 4 == len({dispatcher, *(entry["program-id"] for entry in entries[:3])})
+    assert [True, True, reached, reached] == here.reached()
+    if reached is None:
+        assert ["only packets that cube 'second' let go on"] * 2 == [entry["note"] for entry in entries[2:]]
+    else:
+        here.check({"first": 7, "second": 7, "third": 7 * reached, "at-tc": 7 * reached})
+
+
+def test_a_cube_that_swaps_in_a_chain_is_found_by_either_copy(here: Here) -> None:
+    here.cube("swaps", config={"type": "XDP_SKB"}, metric={"extraction-options": {"swap-on-read": True}})
+    here.cube("other", config={"type": "XDP_SKB"})
+    seen = []
+    for _ in range(3):
+        swaps, other = here.map()
+        assert ("swaps", "other") == (swaps["cube"], other["cube"])
+        seen.append(swaps["program-id"])
+        here.registry.get("swaps").read_metric(Direction.INGRESS, "packets", drain=True)
+
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_a_gap_in_a_chain_is_not_shown(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel had no memory for another dispatcher, the slot of who has left is empty."""
+    for name in ("first", "gone", "last"):
+        here.cube(name, config={"type": "XDP_SKB"})
+
+    def refuse(*_: object) -> None:
+        raise KernelError("make a map", OSError(errno.ENOMEM, "no memory"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dispatcher, "of", refuse)
+        here.registry.delete("gone")
+    del here.counts["gone"]
+
+    assert ["first", "last"] == [entry["cube"] for entry in here.map()]
+    here.check({"first": 7, "last": 7})
+
+
+@pytest.mark.parametrize("without", [pytest.param("", marks=needs("tcx")), "tcx"])
 def test_both_copies_of_a_swapping_path_are_ours(here: Here, without: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read lets the other copy of the program run."""
     monkeypatch.setenv("DYNMON_WITHOUT", without)
@@ -357,12 +421,12 @@ def test_a_copy_of_our_program_elsewhere_is_not_our_cube(here: Here) -> None:
     """Somebody may put the program of a cube into a filter of theirs."""
     here.cube("cube")
     (ours,) = here.map()
-    run("tc", "qdisc", "add", "dev", here.veth.host, "clsact")
+    run("tc", "qdisc", "replace", "dev", here.veth.host, "clsact")
     pin = here.pins / "copy"
     run("bpftool", "prog", "pin", "id", str(ours["program-id"]), str(pin))
     run("tc", "filter", "add", "dev", here.veth.host, "ingress", "bpf", "da", "pinned", str(pin))
 
-    assert ["cube", None] == [entry.get("cube") for entry in here.map()]
+    assert {(OURS.hook, "cube"), ("clsact", None)} == {(entry["hook"], entry.get("cube")) for entry in here.map()}
     here.check({"cube": 14})
 
 
@@ -381,10 +445,11 @@ workshop.leave()
 """
 
 
+@needs("tcx")
 def test_without_cap_sys_admin_others_are_numbers(here: Here, repository: Path) -> None:
     """What is ours is known all the same, and the answer says what is missing."""
     program = here.foreign("foreign", returning("TC_ACT_OK"))
-    path = {"ingress-path": {"name": "ours", "code": CUBE % "RX_OK"}}
+    path = {"ingress-path": {"name": "ours", "code": CODE % "RX_OK"}}
     with attach_tcx(program, here.index, Direction.INGRESS, interface_name=here.veth.host):
         command = ["setpriv", "--bounding-set", "-sys_admin", sys.executable, "-c", UNPRIVILEGED]
         answer = json.loads(

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of these count packets in the kernel, for as long as they are told to."""
     for item in items:
         if "tests/kernel/exactness" in str(item.path):
-            item.add_marker(needs("kernel", "clang", "tcx"))
+            item.add_marker(needs("kernel", "clang"))
             item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 

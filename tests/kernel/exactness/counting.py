@@ -90,15 +90,15 @@ class Hook:
 
     direction: Direction
     cube_type: CubeType
-    without: str = ""
+    without: str = ""  # what this kernel has, where nothing is hidden
 
 
 HOOKS = {
-    "ingress-tcx": Hook(Direction.INGRESS, CubeType.TC),
+    "ingress-tc": Hook(Direction.INGRESS, CubeType.TC),
     "ingress-clsact": Hook(Direction.INGRESS, CubeType.TC, without="tcx"),
     "ingress-xdp_skb": Hook(Direction.INGRESS, CubeType.XDP_SKB),
     "ingress-xdp_drv": Hook(Direction.INGRESS, CubeType.XDP_DRV),
-    "egress-tcx": Hook(Direction.EGRESS, CubeType.TC),
+    "egress-tc": Hook(Direction.EGRESS, CubeType.TC),
     "egress-clsact": Hook(Direction.EGRESS, CubeType.TC, without="tcx"),
     # XDP is for received packets only: the egress path of such a cube runs at tc, whatever the mode.
     "egress-xdp_drv": Hook(Direction.EGRESS, CubeType.XDP_DRV),

@@ -58,6 +58,7 @@ PROGRAMS = [
     ("c_library", "kind", TC, {"kinds"}),
     ("newer_words", "many_rounds", TC, {"slots", ".bss"}),
 ]
+NEEDS = {"ksym": needs("kernel-context"), "newer_words": needs("argument-tags")}
 
 
 def source_of(name: str) -> str:
@@ -67,7 +68,8 @@ def source_of(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "program", "kind", "maps"), PROGRAMS, ids=[f"{file}-{program}" for file, program, *_ in PROGRAMS]
+    ("name", "program", "kind", "maps"),
+    [pytest.param(*each, marks=NEEDS.get(each[0], ()), id=f"{each[0]}-{each[1]}") for each in PROGRAMS],
 )
 def test_program_loads(
     compiler: Compiler, loader: Loader, name: str, program: str, kind: ProgramType, maps: set[str]

@@ -98,6 +98,7 @@ def test_precompiled_types_are_read_where_they_are_there(compiler: Compiler) -> 
         precompiled.write_bytes(saved[1])
 
 
+@needs("real-cpu")
 def test_including_the_precompiled_types_costs_little(compiler: Compiler) -> None:
     """Each the best of five; the bar is 60 ms."""
 
@@ -165,6 +166,24 @@ def test_the_types_are_made_by_who_needs_them(tmp_path: Path) -> None:
         assert 1 == len(objects)
         assert {HEADER, PRECOMPILED} == {path.name for path in made.iterdir()}
         assert [made] == [path for path in headers.iterdir() if "kernel" in path.name]
+
+
+def test_an_older_kernel_has_the_words_of_newer_ones(tmp_path: Path) -> None:
+    """The verdicts of tcx and a loop's counter are there on kernels that have neither."""
+    code = """
+__attribute__((section("tc"), used)) int verdict(struct __sk_buff *skb)
+{
+	return sizeof(struct bpf_iter_num) == 8 ? TCX_NEXT : TCX_DROP;
+}
+"""
+    with Compiler(tmp_path / "cache", CompileLimits()) as compiler:
+        types = sections(compiled(compiler, f"#include <linux/bpf.h>\n__u64 number;\n{TINY}"))[".BTF"]
+        assert not {b"tcx_action_base", b"bpf_iter_num"} & set(names(types))
+        btf = compiler._workshop.kernel_types._btf = tmp_path / "vmlinux"
+        btf.write_bytes(types)
+
+        assert compiled(compiler, INCLUDE + code)
+        assert compiled(compiler, AS_TEXT + code)
 
 
 def test_a_kernel_that_does_not_tell_its_types(tmp_path: Path) -> None:

@@ -65,6 +65,17 @@ KINDS = {
         "output": "bpf_perf_event_output(ctx, &EVENTS, BPF_F_CURRENT_CPU, &event, sizeof(event))",
     },
 }
+# A declaration that says what the records are, as other loaders let it, and which the kernel would not have.
+DECLARED = {
+    "ringbuf-declared": {
+        "map": "__uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); __type(value, struct event);",
+        "output": KINDS["ringbuf"]["output"],
+    },
+    "perf-declared": {
+        "map": "__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __type(key, int); __type(value, struct event);",
+        "output": KINDS["perf"]["output"],
+    },
+}
 TYPED = {"type": "struct event"}
 FRAME = bytes(60)
 SENT = 1000
@@ -113,7 +124,7 @@ def load(loader):
     with ExitStack() as owned:
 
         def load_one(kind, **config):
-            raw = compile_c(CODE % KINDS[kind])
+            raw = compile_c(CODE % (KINDS | DECLARED)[kind])
             request = LoadRequest(
                 object=raw,
                 program="dynmon_ingress",
@@ -316,6 +327,18 @@ def test_records_without_a_type_are_bytes(load):
             code.send(1)
             [event] = take_all(stream, 1)
         assert re.match(r"01000000000000003c0000003412", event.value)
+
+
+@pytest.mark.parametrize("kind", DECLARED)
+def test_records_have_the_type_that_their_map_is_declared_with(load, kind):
+    """Nothing has to be said in the configuration."""
+    code = load(kind, name="events")
+    with code.hub.listen() as stream:
+        code.send(2)
+        items = take_all(stream, 2)
+
+    assert [1, 2] == numbers(items)
+    assert {"number": 2, "length": 60, "port": 0x1234, "mac": [0] * 6} == items[1].value
 
 
 def test_a_listener_names_what_is_there(code):

@@ -13,6 +13,9 @@ from dynmon.models import CubeConfig, DataplaneConfig, Direction, MetricConfig, 
 from dynmon.models.base import Document
 
 TRAILS = cube_trails()
+# The original's, in its order, and then what is ours.
+ORIGINAL = ["uuid", "type", "service-name", "loglevel", "dataplane-config", "metrics", "open-metrics"]
+LINKED = [*ORIGINAL, "passive", "verdicts"]
 DOCUMENTS: dict[str, type[Document]] = {
     "dataplane-config": DataplaneConfig,
     "dataplane-config/ingress-path/metric-configs/{metric}": MetricConfig,
@@ -43,7 +46,7 @@ def test_every_key_of_a_new_cube_is_a_resource() -> None:
 def test_links_have_the_order_that_clients_compare() -> None:
     linked = [child.name for child in CUBE.children if child.linked]
 
-    assert ["uuid", "type", "service-name", "loglevel", "dataplane-config", "metrics", "open-metrics"] == linked
+    assert LINKED == linked
 
 
 @pytest.mark.parametrize("direction", Direction)
@@ -60,13 +63,9 @@ def test_only_values_drain(direction: Direction) -> None:
 @pytest.mark.parametrize(
     ("help_word", "completion", "answer"),
     [
-        (Help.NONE, True, ["dataplane-config", "metrics", "set", "show"]),
+        (Help.NONE, True, ["dataplane-config", "metrics", "verdicts", "set", "show"]),
         (Help.SET, True, ["loglevel="]),
-        (
-            Help.SHOW,
-            True,
-            ["uuid", "type", "service-name", "loglevel", "dataplane-config", "metrics", "open-metrics"],
-        ),
+        (Help.SHOW, True, LINKED),
     ],
 )
 def test_completion_below_a_cube(help_word: Help, completion: bool, answer: list[str]) -> None:
@@ -74,7 +73,9 @@ def test_completion_below_a_cube(help_word: Help, completion: bool, answer: list
 
 
 def test_completion_of_a_new_cube() -> None:
-    assert ["type=", "service-name=", "loglevel="] == helps.about_new_entry(CUBE, HelpRequest(Help.ADD, True))
+    assert ["type=", "service-name=", "loglevel=", "passive="] == helps.about_new_entry(
+        CUBE, HelpRequest(Help.ADD, True)
+    )
 
 
 def test_help_describes_containers_and_leaves() -> None:

@@ -43,6 +43,7 @@ CAPTURED = [
     ("R3 type=inv expected=fp, pkt, pkt_meta, map_value", "the helper wants the address of something"),
     ("R1 type=scalar expected=ringbuf_mem", "something is given back that was not taken"),
     ("reference has not been acquired before", "something is given back that was not taken"),
+    ("R1 type=fp expected=ctx", "the helper wants ctx itself"),
     ("R1 type=map_value expected=ctx", "an argument is of the kind map_value, where the helper takes only ctx"),
     (
         "cannot pass map_type 4 into func bpf_map_lookup_elem#1",
@@ -97,6 +98,10 @@ CAPTURED = [
     ("program of this type cannot use helper bpf_sys_close#168", "bpf_sys_close is not there for this type of program"),
     ("calling kernel function bpf_sock_destroy is not allowed", "the kernel function is not there"),
     ("program must be sleepable to call sleepable kfunc bpf_iter_task_new", "the kernel function is not there"),
+    (
+        "ldimm64 failed to find the address for kernel symbol 'runqueues'.",
+        "this kernel does not tell where its variable runqueues is",
+    ),
     (
         "arg#0 reference type('UNKNOWN ') size cannot be determined: -22; Caller passes invalid args into func#1 ('f')",
         "the arguments or the result of a function that is checked by itself",

@@ -86,6 +86,17 @@ def test_a_program_at_xdp_is_no_successor():
     assert "t" == point.successor(point.at_wire.members[0], Direction.INGRESS).name
 
 
+def test_the_successor_at_xdp_is_the_next_one_there():
+    """A cube at tc in between is passed over, and so is the end of what is at tc."""
+    links = {"a": Held("a", "xdp"), "t": Held("t"), "b": Held("b", "xdp"), "u": Held("u")}
+    point = point_with(*(Cube(name, {Direction.INGRESS: link}) for name, link in links.items()))
+    point.end = Held("end")
+    first, _, second, _ = point.at_wire.members
+
+    assert links["b"] is point.successor(first, Direction.INGRESS, at_xdp=True)
+    assert point.successor(second, Direction.INGRESS, at_xdp=True) is None
+
+
 def test_the_last_one_has_no_successor():
     point = point_with(Cube("a", {Direction.INGRESS: Held("a")}), Cube("m"))
 

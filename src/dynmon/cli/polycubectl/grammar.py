@@ -12,6 +12,7 @@ METHODS = {"add": "POST", "set": "PATCH", "show": "GET", "del": "DELETE"}
 NO_COMMAND_METHOD = "POST"
 POSITIONS = ("auto", "first", "last")
 PLACES = ("position", "before", "after")
+ON_RETURN = "on-return"
 FORMATS = ("normal", "brief", "verbose", "json", "yaml")
 # Replaced as a whole by PUT; the rest of a resource is changed by PATCH.
 REPLACED_AS_A_WHOLE = frozenset({"dataplane-config", "ingress-path", "egress-path"})
@@ -148,15 +149,17 @@ def _parse_view(flags: Sequence[str], command: str) -> View:
 
 
 def _parse_attach(words: Sequence[str]) -> Invocation:
-    invocation = _two_names(words, ("cube", "port"), "polycubectl attach CUBE PORT [position=auto|first|last]")
-    for key, value in invocation.pairs[2:]:
-        if key not in PLACES:
-            raise UsageError(f"attach does not know {key!r}; it knows {', '.join(PLACES)}")
+    usage = f"polycubectl attach CUBE PORT [position=auto|first|last] [{ON_RETURN}=attach]"
+    invocation = _two_names(words, ("cube", "port"), usage)
+    options = invocation.pairs[2:]
+    for key, value in options:
+        if key not in (*PLACES, ON_RETURN):
+            raise UsageError(f"attach does not know {key!r}; it knows {', '.join((*PLACES, ON_RETURN))}")
         if key == "position" and value not in POSITIONS:
             raise UsageError(f"position must be one of {', '.join(POSITIONS)}, not {value!r}")
         if not value:
             raise UsageError(f"{key} needs a value")
-    if len(invocation.pairs) > 3:
+    if sum(key in PLACES for key, _ in options) > 1:
         raise UsageError("position, before and after cannot be used together")
     return invocation
 
@@ -170,11 +173,18 @@ def _parse_connection(words: Sequence[str]) -> Invocation:
 
 
 def _two_names(words: Sequence[str], keys: tuple[str, str], usage: str) -> Invocation:
-    general = _parse_general(words[1:])
-    if general.command or len(general.segments) != 2:
+    """The two words behind the first are names, whatever is in them: ``type=veth`` is a selector."""
+    named = tuple(zip(keys, words[1:3], strict=False))
+    general = _parse_general(words[3:])
+    are_names = len(named) == len(keys) and not any(_is_option(name) for _, name in named)
+    if not are_names or general.command or general.segments:
         raise UsageError(f"{words[0]} needs two names: {usage}")
-    named = tuple(zip(keys, general.segments, strict=True))
     return Invocation(segments=(words[0],), pairs=named + general.pairs, literal_pairs=True)
+
+
+def _is_option(word: str) -> bool:
+    key, equals, _ = word.partition("=")
+    return word.startswith("-") or (bool(equals) and key in (*PLACES, ON_RETURN))
 
 
 def _only_pairs(invocation: Invocation, count: int) -> Invocation:

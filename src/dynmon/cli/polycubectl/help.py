@@ -15,7 +15,7 @@ Talks to the daemon. The command may stand anywhere in the path; "?" at the end
 says what can stand there.
 
 Cubes:
-  polycubectl dynmon add NAME [type=TC|XDP_SKB|XDP_DRV] [loglevel=LEVEL]
+  polycubectl dynmon add NAME [type=TC|XDP_SKB|XDP_DRV] [loglevel=LEVEL] [passive=true]
   polycubectl dynmon add NAME < cube.json
   polycubectl dynmon show                      polycubectl NAME show
   polycubectl dynmon del NAME                  polycubectl NAME set loglevel=DEBUG
@@ -23,6 +23,7 @@ Cubes:
 
 Interfaces:
   polycubectl attach NAME PORT [position=auto|first|last | before=CUBE | after=CUBE]
+  polycubectl attach NAME 'eth*'               also master=br0, type=veth, all: those that come, too
   polycubectl detach NAME PORT                 polycubectl netdevs
   polycubectl netdevs INTERFACE hooks show     who sees its packets, ours and others
 
@@ -56,11 +57,13 @@ Exit status: 0 done; 1 the daemon cannot be reached; 2 it refused, or wrong usag
 
 LOCAL_HELP = {
     "attach": """\
-polycubectl attach CUBE PORT [position=auto|first|last | before=CUBE | after=CUBE]
+polycubectl attach CUBE PORT [position=auto|first|last | before=CUBE | after=CUBE] [on-return=attach]
 
 Put a transparent cube on a network interface, or on the port of a standard cube (CUBE:PORT) or of a bridge, bond or
 other master (br0:eth1). In another network namespace it is netns/NAME/INTERFACE or pid/PID/INTERFACE.
-Without a place it goes behind the cubes that are already there.
+Without a place it goes behind the cubes that are already there. With on-return=attach it is attached again when the
+interface was deleted and one of its name is there. A selector, 'eth*', master=br0, type=veth or all, puts it on all
+such interfaces, also those that come later.
 Example: polycubectl attach monitor eth0 position=first
          polycubectl attach monitor netns/blue/eth0""",
     "detach": """\

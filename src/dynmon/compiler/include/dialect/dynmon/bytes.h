@@ -71,15 +71,19 @@ static __always_inline int dynmon_store(struct __sk_buff *ctx, __u64 offset, con
 
 static __always_inline __u32 dynmon_copy_packet(struct __sk_buff *ctx, char *to, const __u32 room)
 {
-	__u64 bytes = ctx->len;
+	__u64 last = ctx->len - 1ull;
 
-	if (bytes > room)
-		bytes = room;
-	/* The verifier must see both bounds of the very register that the helper gets. */
-	asm volatile("" : "+r"(bytes));
-	if (bytes == 0 || bytes > room)
+	if (last >= room)
+		last = room - 1;
+	/*
+	 * The verifier must see both bounds of the very register that the helper gets, and learns none from a
+	 * comparison with 0 before Linux 6.8: so the number is compared before 1 is added.
+	 */
+	asm volatile("" : "+r"(last));
+	if (last >= room)
 		return 0;
-	return bpf_skb_load_bytes(ctx, 0, to, bytes) ? 0 : bytes;
+	asm volatile("" : "+r"(last));
+	return bpf_skb_load_bytes(ctx, 0, to, last + 1) ? 0 : last + 1;
 }
 
 #endif

@@ -5,6 +5,17 @@
 #include <dynmon/types.h>
 
 #ifdef DYNMON_HOOK_XDP
+#ifdef DYNMON_PASSIVE
+/* What the code of a passive cube takes for the context (passive.h says why): whole pointers, and no field more. */
+typedef struct xdp_md dynmon_real_xdp_md;
+#define xdp_md dynmon_passive_xdp_md
+struct xdp_md {
+	unsigned long data;
+	unsigned long data_end;
+	__u32 ingress_ifindex;
+	__u32 rx_queue_index;
+};
+#endif
 #define CTXTYPE xdp_md
 #define POLYCUBE_XDP 1
 #define MOD_NAME "dynmon"

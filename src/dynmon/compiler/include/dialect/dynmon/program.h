@@ -4,11 +4,20 @@
 
 char dynmon_license[] SEC("license") = "GPL";
 
+/* Verdicts that were not carried out: those without a meaning, and in a passive cube RX_DROP. */
+enum {
+	DYNMON_ANOMALY,
+#ifdef DYNMON_PASSIVE
+	DYNMON_WITHHELD_DROP,
+#endif
+	DYNMON_REFUSED_VERDICTS,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(max_entries, 1);
+	__uint(max_entries, DYNMON_REFUSED_VERDICTS);
 } dynmon_anomalies SEC(".maps") DYNMON_TAG("predefined");
 
 static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md);
@@ -29,6 +38,32 @@ static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *m
 #define DYNMON_PROGRAM dynmon_egress
 #endif
 
+static __always_inline void dynmon_count_verdict(__u32 kind)
+{
+	__u64 *packets = bpf_map_lookup_elem(&dynmon_anomalies, &kind);
+
+	if (packets)
+		*packets += 1;
+}
+
+#ifdef DYNMON_HOOK_XDP
+/*
+ * Written in assembly because clang may keep a 32-bit half of the pointers for later, which the verifier refuses.
+ * Not volatile: without a use of the length, there is no instruction.
+ */
+static __always_inline __u32 dynmon_frame_length(struct CTXTYPE *ctx)
+{
+	long start = ctx->data, end = ctx->data_end;
+
+	asm("%0 -= %1" : "+r"(end) : "r"(start));
+	return end;
+}
+#endif
+
+#ifdef DYNMON_PASSIVE
+#include <dynmon/passive.h>
+#else
+
 /* A monitor fails open: a verdict that means nothing here lets the packet pass, and is counted. */
 static __always_inline int dynmon_verdict(int verdict)
 {
@@ -37,27 +72,11 @@ static __always_inline int dynmon_verdict(int verdict)
 	if (verdict == RX_DROP)
 		return DYNMON_DROP;
 
-	__u32 key = 0;
-	__u64 *anomalies = bpf_map_lookup_elem(&dynmon_anomalies, &key);
-
-	if (anomalies)
-		*anomalies += 1;
+	dynmon_count_verdict(DYNMON_ANOMALY);
 	return DYNMON_PASS;
 }
 
 #ifdef DYNMON_HOOK_XDP
-/*
- * Written in assembly because clang may keep a 32-bit half of the pointers for later, which the verifier refuses.
- * Not volatile: without a use of the length, there is no instruction.
- */
-static __always_inline __u32 dynmon_frame_length(struct xdp_md *ctx)
-{
-	long start = ctx->data, end = ctx->data_end;
-
-	asm("%0 -= %1" : "+r"(end) : "r"(start));
-	return end;
-}
-
 SEC(DYNMON_SECTION) int DYNMON_PROGRAM(struct xdp_md *ctx)
 {
 	struct pkt_metadata md __attribute__((aligned(8))) = {
@@ -80,6 +99,8 @@ SEC(DYNMON_SECTION) int DYNMON_PROGRAM(struct __sk_buff *ctx)
 		ctx->mark = md.traffic_class;
 	return dynmon_verdict(verdict);
 }
+#endif
+
 #endif
 
 #endif

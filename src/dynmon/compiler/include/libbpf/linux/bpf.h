@@ -6,18 +6,11 @@
 #include <linux/version.h>
 
 #ifndef BPF_F_BEFORE /* it came with them */
-enum tcx_action_base {
-	TCX_NEXT = -1,
-	TCX_PASS = 0,
-	TCX_DROP = 2,
-	TCX_REDIRECT = 7,
-};
+#include <dynmon/tcx_verdicts.h>
 #endif
 
 #if LINUX_VERSION_CODE < 0x060400
-struct bpf_iter_num {
-	__u64 __opaque[1];
-} __attribute__((aligned(8)));
+#include <dynmon/iter_num.h>
 #endif
 
 #endif

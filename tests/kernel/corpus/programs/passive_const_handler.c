@@ -1,0 +1,19 @@
+/*
+ * stage: check
+ * line: 17
+ * says: a passive cube may not write to the packet \(cannot write into packet\)
+ * hint: copy the bytes
+ * passive: true
+ */
+
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md) __attribute__((const));
+
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+	if (data + 34 > data_end)
+		return RX_OK;
+	asm volatile("*(u8 *)(%0 + 2) = %1" : : "r"(data), "r"(7));
+	return RX_OK;
+}
