@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dynmon.api.hooks import hooks_of
 from dynmon.api.topology import topology_of
 from dynmon.cubes import AlreadyAttached, CubeRegistry, NotAttached
 from dynmon.cubes.errors import IncompatibleTypes, NothingToAwait
@@ -17,7 +18,7 @@ from dynmon.netdev import PortNotFound
 from tests.hooks import attached
 from tests.kernel.cubes.interfaces import is_listening
 from tests.kernel.cubes.monitors import Monitors
-from tests.support import eventually, run, wait_until
+from tests.support import eventually, needs, run, wait_until
 from tests.switching import EVERYBODY, Host, hosts
 
 
@@ -114,6 +115,30 @@ def test_the_port_is_behind_the_interface(monitors, br1):
     shout(first, 2)
     shout(second, 2)
     monitors.expect(port=[2, 2], wire=[2, 0])
+
+
+@pytest.mark.parametrize("without", [pytest.param("", marks=needs("tcx")), "tcx"])
+def test_the_hook_map_has_the_switch_as_the_end(monitors, registry, br1, monkeypatch, without):
+    """Behind the monitors, by the name of its cube; what comes behind it is not reached."""
+    monkeypatch.setenv("DYNMON_WITHOUT", without)
+    interface = br1[0].interface
+    registry.bridge("br1").remove_port("p0")
+    registry.bridge("br1").add_port("p0", interface)
+    monitors.on("br1:p0", "port", directions=["ingress"])
+    monitors.on(interface, "wire", directions=["ingress"])
+    run("tc", "qdisc", "replace", "dev", interface, "clsact")
+    last = ("prio", str(0xFFFF), "u32", "match", "u32", "0", "0", "classid", "1:1")
+    run("tc", "filter", "add", "dev", interface, "ingress", *last)
+
+    shown = hooks_of(registry, interface)
+
+    hook = "clsact" if without else "tcx"
+    ours = [("wire", hook, True, True), ("port", hook, True, True), ("br1", hook, True, False)]
+    assert [*ours, (None, "clsact", False, None)] == [
+        (each.get("cube"), each["hook"], each["reached"], each["passes"]) for each in shown["ingress"]
+    ]
+    ending = "cube 'br1' in front of it always returns TC_ACT_SHOT or TC_ACT_REDIRECT, which ends the chain"
+    assert (ending, []) == (shown["ingress"][3]["note"], shown["egress"])
 
 
 def test_a_port_without_a_peer_and_what_becomes_of_it(monitors, registry, br1):
