@@ -153,11 +153,13 @@ class Placing:
         with self.lock:
             for cube in self._cubes():
                 cube.attachments.leave_interface(located, name)
+            self.cabling.interface_gone(index, name)
             self._points.pop(located, None)
 
-    def interface_changed(self, index: int) -> None:
-        """Try again what the kernel refused at the port that is plugged in here."""
+    def interface_changed(self, index: int, name: str) -> None:
+        """Plug it in where it is awaited, and try again what the kernel refused at the port that is plugged in here."""
         with self.lock:
+            self.cabling.interface_present(index, name)
             port = self.cabling.at_interface(index)
             if port and any(cube.attachments.has_trouble(port.chain) for cube in self._cubes()):
                 self.moved(port)
