@@ -96,7 +96,7 @@ def eventually(read: Callable[[], object], expected: object) -> None:
     deadline = time.monotonic() + 5
     while (value := read()) != expected and time.monotonic() < deadline:
         time.sleep(0.005)
-    assert expected == value
+    assert expected == value, f"{expected} != {value}"
 
 
 def run(*command: str, check: bool = True, timeout_seconds: float = 60.0, **options: object) -> str:

@@ -90,14 +90,14 @@ class Placing:
         Raises:
             DynmonError: As `attach`.
         """
-        with self.lock, ExitStack() as undo:
-            port, before = str(attachment.place), attachment.chain
+        with self.lock:
+            port = str(attachment.place)
             point = self._point(locate(attachment.place), port)
-            attachment.chain, attachment.point, attachment.trouble = point.at_wire, point, ""
-            undo.callback(setattr, attachment, "chain", before)
-            undo.callback(setattr, attachment, "point", None)
-            self._attach(cube, attachment, AttachRequest(cube=cube.name, port=port))
-            undo.pop_all()
+            try:
+                cube.attachments.attach_again(attachment, point, AttachRequest(cube=cube.name, port=port))
+            except BaseException:
+                self.forget_empty_points()
+                raise
 
     def lineup(self, port: str) -> Lineup:
         """The cubes on the port or interface called `port`.

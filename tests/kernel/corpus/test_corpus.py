@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dynmon import Monitor
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import DynmonError
 from dynmon.models import AttachRequest, CubeConfig, validate_document
@@ -75,11 +76,9 @@ def test_an_interface_without_native_xdp(registry: CubeRegistry) -> None:
 
 def test_an_interface_with_somebody_s_xdp_program(registry: CubeRegistry, veth: Veth) -> None:
     """The hint says how to take it off."""
-    create(registry, "first", "XDP_SKB", CODE)
-    create(registry, "second", "XDP_SKB", CODE)
-    registry.attach(AttachRequest(cube="first", port=veth.host))
-    refused = attach_refusal(registry, "second", veth.host)
-    registry.delete("first")
+    create(registry, "ours", "XDP_SKB", CODE)
+    with Monitor(veth.host, config=CODE, hook="XDP_SKB"):  # not of this registry
+        refused = attach_refusal(registry, "ours", veth.host)
 
     assert ("attach", "ingress-path") == (refused["stage"], refused["path"])
     assert "interface already has an XDP program" in refused["message"]
