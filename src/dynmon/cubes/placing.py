@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 from dynmon.cubes.cabling import Cabling, Port
 from dynmon.cubes.dynmon import DynmonCube
-from dynmon.cubes.errors import IncompatibleTypes, NothingToAwait
+from dynmon.cubes.errors import NothingToAwait
 from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Attachment, AttachPoint
 from dynmon.dataplane.hook_map import HookEntry, OwnProgram, hook_map
-from dynmon.models import AttachRequest, CubeType, Direction
+from dynmon.models import AttachRequest, Direction
 from dynmon.netdev import Located, Place, interface_index, interface_state, locate
 
 
@@ -56,7 +56,6 @@ class Placing:
             CubeNotFound, InterfaceNotFound, PortNotFound: One of the two does not exist.
             NamespaceNotFound, NamespaceForbidden: The interface's namespace does not, or not for us.
             AlreadyAttached: The cube is there already.
-            IncompatibleTypes: It is a cube of XDP, and the port that of a switch.
             NotOnChain: The neighbour that was asked for is not at the port.
         """
         place = Place.parse(request.port)
@@ -67,8 +66,6 @@ class Placing:
             if port is None:
                 self.attach_there(cube, place, locate(place), request)
                 return
-            if cube.type is not CubeType.TC:
-                raise IncompatibleTypes(cube.name, cube.type.value, request.port)
             self._attach(cube, Attachment(port.chain, place, self._point_of(port)), request)
 
     def attach_there(
