@@ -260,6 +260,26 @@ def test_a_cable_between_two_switches(monitors, registry, br1):
         assert [("br2:down", "unplugged")] == monitors.states("two")
 
 
+def test_a_cable_that_somebody_removed_can_be_laid_again(monitors, registry, br1):
+    """Both ports are without it, and keep whom they name."""
+    registry.bridge("br1").remove_port("p1")
+    registry.create_bridge("br2", BridgeConfig(ports=(PortConfig(name="p1", peer=br1[1].interface),)))
+    ports = [registry.bridge("br1"), registry.bridge("br2")]
+    for bridge in ports:
+        bridge.add_port("to")
+    registry.cabling.connect("br1:to", "br2:to")
+    monitors.on("br2:to", "m")
+    [_, (_, name)] = registry.cabling.find("br1:to").cable.ends
+    run("ip", "link", "del", name)
+    eventually(lambda: [bridge.port("to").plug for bridge in ports], [None, None])
+    assert [("br2:to", "unplugged")] == monitors.states("m")
+    assert ["br2:to", "br1:to"] == [bridge.port("to").peer for bridge in ports]
+    ports[0].set_peer("to", "br2:to")
+    shout(br1[0], 3)
+
+    monitors.expect(m=[3, 0])
+
+
 def test_a_peer_that_goes_leaves_its_port_unplugged(monitors, registry, br1):
     monitors.on("br1:p2", "m")
     run("ip", "link", "del", br1[2].interface)
