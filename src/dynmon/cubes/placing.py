@@ -21,7 +21,7 @@ from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Attachment, AttachPoint
 from dynmon.dataplane.hook_map import HookEntry, OwnProgram, hook_map
 from dynmon.models import AttachRequest, Direction
-from dynmon.netdev import Located, Place, interface_index, interface_state, locate
+from dynmon.netdev import Located, Place, interface_state, locate
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +110,26 @@ class Placing:
             point = self._points.get(locate(place))
             return Lineup([member.name for member in point.at_wire.members] if point else [])
 
-    def hooks(self, interface: str) -> dict[Direction, list[HookEntry]]:
-        """Everybody on the hooks of `interface`, in the order in which packets meet them.
+    def hooks(self, port: str) -> dict[Direction, list[HookEntry]]:
+        """Everybody on the hooks of an interface, or of the one that a port is plugged into, in running order.
 
         Raises:
-            InterfaceNotFound: There is no such interface.
+            InvalidPort, InterfaceNotFound, PortNotFound, NamespaceNotFound, NamespaceForbidden: There is none.
             KernelError: The kernel would not say.
         """
-        located = Located(interface_index(interface), None)
+        place = Place.parse(port)
         with ExitStack() as kept:
             with self.lock:
+                found = self.cabling.find(port)
+                if found and not found.plug:
+                    return {way: [] for way in Direction}
+                located = Located(found.plug.interface_index, None) if found and found.plug else locate(place)
                 own = [each for cube in self._cubes() for each in cube.attachments.programs_on(located)]
-                port = self.cabling.at_interface(located.index)
-                if port and port.plug:
-                    own.append(OwnProgram.of_switch(port.cube, port.plug))
+                end = None if located.namespace else self.cabling.at_interface(located.index)
+                if end and end.plug:
+                    own.append(OwnProgram.of_switch(end.cube, end.plug))
                 own = [each.kept(kept) for each in own]
-            return hook_map(located.index, interface, own)
+            return hook_map(located, port, own)
 
     def moved(self, port: Port) -> None:
         """Take the cubes on a port to where it is plugged in now."""

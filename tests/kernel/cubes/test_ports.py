@@ -195,6 +195,9 @@ def test_the_hook_map_has_the_switch_as_the_end(monitors, registry, br1, monkeyp
     ]
     ending = "cube 'br1' in front of it always returns TC_ACT_SHOT or TC_ACT_REDIRECT, which ends the chain"
     assert (ending, []) == (shown["ingress"][3]["note"], shown["egress"])
+    assert shown | {"name": "br1:p0"} == hooks_of(registry, "br1:p0")
+    registry.bridge("br1").set_peer("p0", "")
+    assert {"name": "br1:p0", "ingress": [], "egress": []} == hooks_of(registry, "br1:p0")
 
 
 def test_a_port_without_a_peer_and_what_becomes_of_it(monitors, registry, br1):
