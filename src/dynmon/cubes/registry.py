@@ -107,7 +107,8 @@ class CubeRegistry:
             DynmonError: A port cannot be made.
         """
         with self._reserving(name):
-            bridge = SimpleBridge(name, config, self._foundry, self.cabling, self.attach)
+            listening = self._following.listening()
+            bridge = SimpleBridge(name, config, self._foundry, self.cabling, self.attach, listening)
             self._keep(bridge)
             return bridge
 
