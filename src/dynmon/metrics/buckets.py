@@ -63,6 +63,8 @@ def buckets_of(metadata: OpenMetricsMetadata, slots: int | None) -> Buckets:
         if slots is None and kind is BucketType.LINEAR:
             raise Misfit("bucket-max", "is required for linear buckets that are keys of a hash")
         last = WIDEST_EXP2 if slots is None else slots - 2
+        if kind is not BucketType.LINEAR:
+            last = min(last, WIDEST_EXP2)
     elif slots is not None and last >= slots:
         raise Misfit("bucket-max", f"is {last}, but the last bucket is {slots - 1}")
     chosen = tuple(range(first, last + 1))
