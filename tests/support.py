@@ -43,7 +43,8 @@ def _since(*version: int) -> Callable[[], bool]:
     return lambda: _has_root() and tuple(map(int, os.uname().release.split(".")[:2])) >= version
 
 
-def _has_tcx() -> bool:
+def has_tcx() -> bool:
+    """Whether this kernel has tcx, and DYNMON_WITHOUT does not hide it."""
     return _has_root() and kernel_features().has_tcx
 
 
@@ -52,7 +53,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "clang": (_has_clang, "needs clang on PATH, or the one that DYNMON_CLANG names"),
     "bpftool": (lambda: shutil.which("bpftool") is not None, "needs bpftool on PATH"),
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
-    "tcx": (_has_tcx, "needs tcx: Linux 6.6 or later"),
+    "tcx": (has_tcx, "needs tcx: Linux 6.6 or later"),
     "real-cpu": (_has_real_cpu, "needs a CPU that is not emulated, to be measured"),
     "kernel-context": (_since(6, 2), "needs the kernel's own view of a packet, bpf_cast_to_kern_ctx(): Linux 6.2"),
     "argument-tags": (_since(6, 8), "needs arguments of global functions that are tagged: Linux 6.8"),
