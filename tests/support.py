@@ -66,6 +66,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "sanitizers": (_has_sanitizers, "needs clang with its runtime library (apt-get install libclang-rt-14-dev)"),
     "tcx": (has_tcx, "needs tcx: Linux 6.6 or later"),
     "kernel-context": (_since(6, 2), "needs the kernel's own view of a packet, bpf_cast_to_kern_ctx(): Linux 6.2"),
+    "lazy-functions": (_since(6, 8), "needs global functions that are checked where they are called: Linux 6.8"),
     "argument-tags": (_since(6, 8), "needs arguments of global functions that are tagged: Linux 6.8"),
 }
 

@@ -1,7 +1,7 @@
 """Name the maps in a verifier's log: kernels before 6.8 tell a register's map by its sizes alone.
 
-Before: ``R0=map_value(off=0,ks=4,vs=8,imm=0)``. Since: ``R0=map_value(map=flows,ks=4,vs=8)``. Where a single map of the
-object has these sizes, it is meant.
+Before: ``R0=map_value(off=0,ks=4,vs=8,imm=0)``. Since: ``R0=map_value(map=flows,ks=4,vs=8)``. Where a single map
+that the code uses has these sizes, it is meant.
 """
 
 from __future__ import annotations

@@ -115,7 +115,8 @@ def _load(parsed: Parsed, wish: Wish, messages: list[str]) -> Loaded:
     except OSError as error:
         if not log.text() and (refusal := _map_refusal(messages, maps)):
             raise refusal from error
-        raise _load_refusal(error, with_map_names(log.text(), names_by_sizes(maps)), messages, parsed, wish) from error
+        names = names_by_sizes(each for each in maps if each.is_internal or each.name in selection.uses.maps)
+        raise _load_refusal(error, with_map_names(log.text(), names), messages, parsed, wish) from error
     if wish.proof:
         check_same(parsed, programs, wish.program, wish.proof)
     fill_prog_arrays(maps, programs, wish.tail_calls)

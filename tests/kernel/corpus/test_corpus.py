@@ -31,7 +31,7 @@ def refusal_of(registry: CubeRegistry, case: Case) -> dict[str, Any]:
     return {"detail": str(caught.value), **caught.value.fields()}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [pytest.param(each, id=each.name, marks=needs(*each.needs.split())) for each in CASES])
 def test_is_refused_as_it_says(registry: CubeRegistry, case: Case) -> None:
     """Stage, path, place, message, hint, and what the registers held."""
     refused = refusal_of(registry, case)
