@@ -40,7 +40,8 @@ def answer(request: Request, document: Any) -> Response:
     if not readings:
         return JsonResponse(document)
     headers = _link(request, readings)
-    if sum(len(reading.entries) for reading in readings if reading.entries is not None) <= WHOLE_ENTRIES:
+    whole = [each for reading in readings for each in reading.split or (reading,)]
+    if sum(len(reading.entries) for reading in whole if reading.entries is not None) <= WHOLE_ENTRIES:
         return Response(b"".join(_chunks(_pieces(document))), headers=headers, media_type=JSON_TYPE)
     if not may_drain(request.scope):  # HEAD: nobody would see the body
         return StreamedResponse((), headers=headers)
@@ -91,6 +92,8 @@ def _link(request: Request, readings: list[Reading]) -> dict[str, str]:
 def _pieces(document: Any) -> Iterator[str]:
     """The JSON text of `document` in small steps."""
     match document:
+        case Reading(split=tuple(parts)):
+            yield from _pieces([{"interface": each.metric.interface, "value": each} for each in parts])
         case Reading():
             yield "["
             yield from _separated([text] for text in _entries(document))

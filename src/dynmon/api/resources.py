@@ -65,7 +65,7 @@ def rendered(reading: Reading) -> dict[str, Any]:
 
     A queue that was only looked at says so instead of giving a value.
     """
-    value = {"unread": reading.note} if reading.entries is None else {"value": reading}
+    value = {"unread": reading.note} if reading.entries is None and reading.split is None else {"value": reading}
     following = {"cursor": reading.cursor, "since": reading.since}
     present = {key: token for key, token in following.items() if token is not None}
     return {"name": reading.name, **value, "timestamp": reading.timestamp, **present}

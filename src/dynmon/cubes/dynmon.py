@@ -223,6 +223,14 @@ class DynmonCube:
         """
         return self._reads.read_metric(direction, name, drain=drain, since=since, page=page)
 
+    def tidy(self) -> None:
+        """Give back the maps and programs of interfaces that the cube has left; what they counted is kept.
+
+        Raises:
+            KernelError: A map could not be read; it is tried again at the next read.
+        """
+        self._reads.tidy()
+
     def events(self, direction: Direction | None = None, names: Collection[str] = ()) -> EventStream:
         """Listen to the records of ring buffers and perf event arrays, of one direction or both.
 

@@ -2,6 +2,7 @@
 
 from dynmon.dataplane.chain import AttachPoint, Chain, NotOnChain
 from dynmon.dataplane.dataplane import Attachment, Dataplane
+from dynmon.dataplane.lanes import Departed
 from dynmon.dataplane.log import ProgramLog
 from dynmon.dataplane.path import Found, Foundry, LoadedPath, Placement
 from dynmon.dataplane.shared_maps import EXTERN, PUBLIC, SHARED, PublicMaps, maps_tagged
@@ -15,6 +16,7 @@ __all__ = [
     "Attachment",
     "Chain",
     "Dataplane",
+    "Departed",
     "Found",
     "Foundry",
     "LoadedPath",

@@ -15,13 +15,14 @@ are taken back; packets of that moment were counted by the new program and are l
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, Program, attach_tc
 from dynmon.dataplane.chain import AttachPoint, Chain
 from dynmon.dataplane.hook_map import OwnProgram
+from dynmon.dataplane.lanes import Departed, check_lanes, goes_on, new_lane
 from dynmon.dataplane.path import Foundry, LoadedPath
 from dynmon.dataplane.xdp_chain import XdpChain
 from dynmon.errors import DynmonError
@@ -36,7 +37,7 @@ class Attachment:
     """A port that a cube is attached to, and the links that hold its programs where that is.
 
     Nothing runs while `point` is None: the cube's port that is meant is plugged into nothing, the interface went away
-    and is awaited, or the kernel refused, which is the `trouble` then.
+    and is awaited, or the kernel refused, which is the `trouble` then. `lanes` are what runs of paths with split maps.
 
     No descriptor of a namespace is among it: that would keep the namespace alive. See `dynmon.netdev.namespaces`.
     """
@@ -48,6 +49,7 @@ class Attachment:
     returns: bool = False  # whether an interface that went away is awaited
     trouble: str = ""
     links: dict[Direction, Link] = field(default_factory=dict)
+    lanes: dict[Direction, LoadedPath] = field(default_factory=dict)
 
     def interface_name(self) -> str | None:
         """What the interface is called now that the links are at; None when there is none."""
@@ -80,6 +82,7 @@ class Dataplane:
         self._foundry = foundry
         self._paths: dict[Direction, LoadedPath] = {}
         self._attachments: list[Attachment] = []
+        self._departed: list[Departed] = []
 
     @property
     def paths(self) -> Mapping[Direction, LoadedPath]:
@@ -91,6 +94,20 @@ class Dataplane:
         """Where it runs, oldest first."""
         return self._attachments
 
+    @property
+    def departed(self) -> Sequence[Departed]:
+        """The lanes that packets may still be in, or what they counted; they wait to be drained and closed."""
+        return self._departed
+
+    def lanes(self, direction: Direction) -> list[tuple[str, LoadedPath]]:
+        """The lanes of a path that run, in the order of the attachments, with what each interface is called now."""
+        return [(_name(each), each.lanes[direction]) for each in self._attachments if direction in each.lanes]
+
+    def close_departed(self, departed: Departed) -> None:
+        """Give back the maps and programs of a lane that was drained."""
+        self._departed.remove(departed)
+        departed.lane.close()
+
     def link(self, point: AttachPoint, direction: Direction) -> Link | None:
         """The link that holds the program of `direction` at `point`."""
         at = next((each for each in self._attachments if each.point is point), None)
@@ -99,7 +116,7 @@ class Dataplane:
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; the descriptors belong to the paths."""
         return [
-            OwnProgram.of(self.name, self._paths[direction], link)
+            OwnProgram.of(self.name, self._runs_at(at, direction), link)
             for at in self._attachments
             if at.point and at.point.located == located
             for direction, link in at.links.items()
@@ -116,11 +133,12 @@ class Dataplane:
         """
         self.leave_what_is_gone()
         with ExitStack() as undo:
+            lanes = self._build_lanes(changes, undo)
             for attachment in self._attachments:
                 try:
                     for direction, path in changes.items():
                         if path:
-                            self._run_at(attachment, direction, path, undo)
+                            self._run_at(attachment, direction, lanes[attachment].get(direction, path), undo)
                 except InterfaceNotFound:
                     if attachment.interface_name() is not None:
                         raise
@@ -134,6 +152,11 @@ class Dataplane:
                 for attachment in self._attachments:
                     if link := attachment.links.pop(direction, None):
                         link.close()
+            for attachment in self._attachments:
+                if lane := attachment.lanes.pop(direction, None):
+                    lane.close()
+                if lane := lanes[attachment].get(direction):
+                    attachment.lanes[direction] = lane
             if old:
                 old.close()
 
@@ -147,24 +170,33 @@ class Dataplane:
         """
         with ExitStack() as undo:
             for direction in directions:
-                path, switched = self._paths[direction], list[Link]()
-                path.flip()
-                undo.callback(self._switch_back, path, switched)
-                for attachment in self._attachments:
-                    if link := attachment.links.get(direction):
+                for path, links in self._tracks(direction):
+                    switched: list[Link] = []
+                    path.flip()
+                    undo.callback(self._switch_back, path, switched)
+                    for link in links:
                         # Whoever detached the link, or took the interface away, left no packets to switch.
                         with suppress(InterfaceNotFound):
                             link.update(path.program)
                             switched.append(link)
             undo.pop_all()
 
-    @staticmethod
-    def _switch_back(path: LoadedPath, switched: Iterable[Link]) -> None:
+    def _switch_back(self, path: LoadedPath, switched: Iterable[Link]) -> None:
         """Undo a switch; a link that refuses goes on counting in the other copy, which the next switch drains."""
         path.flip()
         is_back = [_runs(link, path.program) for link in switched]
-        if is_back and not any(is_back):
-            path.flip()  # the path is what runs
+        if is_back and not any(is_back) and path in self._paths.values():
+            path.flip()  # the path is what runs; lanes stay in step with it
+
+    def _tracks(self, direction: Direction) -> Iterator[tuple[LoadedPath, list[Link]]]:
+        """What flips together of a direction, and the links that run it: the path, and its lanes."""
+        own = [
+            each.links[direction] for each in self._attachments if direction in each.links.keys() - each.lanes.keys()
+        ]
+        yield self._paths[direction], own
+        for each in self._attachments:
+            if lane := each.lanes.get(direction):
+                yield lane, [each.links[direction]] if direction in each.links else []
 
     def attach(self, attachment: Attachment, index: int) -> None:
         """Take position `index` in the attachment's chain, and run where that is.
@@ -196,7 +228,7 @@ class Dataplane:
         """Leave a place; maps and their contents stay."""
         self._attachments.remove(attachment)
         self._leave_chain(attachment)
-        _close_links(attachment)
+        self._stop(attachment)
 
     def leave(self, attachment: Attachment) -> None:
         """Run no more at an interface that went away: wait for another peer, or for its return, or detach."""
@@ -204,7 +236,7 @@ class Dataplane:
             self.move(attachment, None)
         elif attachment.returns:
             self._leave_chain(attachment)
-            _close_links(attachment)
+            self._stop(attachment)
             attachment.point = None
         else:
             self.detach(attachment)
@@ -219,6 +251,8 @@ class Dataplane:
         """Detach and give everything back; twice is harmless."""
         for attachment in list(self._attachments):
             self.detach(attachment)
+        for departed in list(self._departed):
+            self.close_departed(departed)
         for path in self._paths.values():
             path.close()
         self._paths.clear()
@@ -228,10 +262,17 @@ class Dataplane:
         for attachment in self._attachments:
             for link in attachment.links.values():
                 link.abandon()
+        lanes = [lane for attachment in self._attachments for lane in attachment.lanes.values()]
         # Chains know us, too: without the circle the foundry's sockets are closed with whoever let us go.
         self._attachments.clear()
-        for path in self._paths.values():
+        for path in (*self._paths.values(), *lanes, *(each.lane for each in self._departed)):
             path.close()
+
+    def _stop(self, attachment: Attachment) -> None:
+        """Run there no more; the lanes are left to be drained."""
+        self._departed += [Departed(_name(attachment), way, lane) for way, lane in attachment.lanes.items()]
+        attachment.lanes.clear()
+        _close_links(attachment)
 
     def _leave_chain(self, attachment: Attachment) -> None:
         if self in attachment.chain.members:
@@ -241,8 +282,35 @@ class Dataplane:
         """Run what there is, or nothing."""
         with ExitStack() as undo:
             for direction, path in self._paths.items():
-                self._run_at(attachment, direction, path, undo)
+                if attachment.point and path.split and direction not in attachment.lanes:
+                    there = sum(direction in each.lanes for each in self._attachments)
+                    check_lanes(self._foundry, path, there + 1)
+                    lane = attachment.lanes[direction] = new_lane(self._foundry, path, None)
+                    undo.callback(lane.close)
+                    undo.callback(attachment.lanes.pop, direction)
+                self._run_at(attachment, direction, self._runs_at(attachment, direction), undo)
             undo.pop_all()
+
+    def _runs_at(self, attachment: Attachment, direction: Direction) -> LoadedPath:
+        """The path, or its lane there."""
+        return attachment.lanes.get(direction) or self._paths[direction]
+
+    def _build_lanes(
+        self, changes: Mapping[Direction, LoadedPath | None], undo: ExitStack
+    ) -> dict[Attachment, dict[Direction, LoadedPath]]:
+        """The lanes of new paths, for wherever something runs or has run."""
+        places = [each for each in self._attachments if each.point or each.lanes]
+        lanes: dict[Attachment, dict[Direction, LoadedPath]] = {each: {} for each in self._attachments}
+        for direction, path in changes.items():
+            if path is None or not path.split:
+                continue
+            check_lanes(self._foundry, path, len(places))
+            is_same = goes_on(self._paths.get(direction), path)
+            for each in places:
+                lane = new_lane(self._foundry, path, each.lanes.get(direction) if is_same else None)
+                undo.callback(lane.close)
+                lanes[each][direction] = lane
+        return lanes
 
     def _run_at(self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack) -> None:
         point = attachment.point
@@ -250,7 +318,7 @@ class Dataplane:
             return
         link = attachment.links.get(direction)
         if link and self._update(attachment, link, path):
-            undo.callback(link.update, self._paths[direction].program)
+            undo.callback(link.update, self._runs_at(attachment, direction).program)
             return
         link = attachment.links[direction] = self._new_link(attachment, point, direction, path)
         undo.callback(attachment.links.pop, direction)
@@ -281,6 +349,11 @@ class Dataplane:
             namespace=located.namespace,
             before=point.successor(self, direction),
         )
+
+
+def _name(attachment: Attachment) -> str:
+    """What the interface is called, or was last."""
+    return attachment.current_name() or str(attachment.place)
 
 
 def _close_links(attachment: Attachment) -> None:

@@ -104,6 +104,8 @@ def _notes(metric: BoundMetric) -> list[str]:
         )
     elif metric.config.extraction_options.empty_on_read:
         notes.append("reading its value as JSON empties it; scrapes do not")
+    if metric.config.per_interface:
+        notes.append("its map is made for each interface; as JSON a value for each, exported with the label interface")
     if metric.swaps:
         notes.append("its map is made twice: a read switches to the other copy and waits for one grace period")
     return notes

@@ -65,6 +65,8 @@ def families_of(
         labels = [("cube", cube)] if cube is not None else []
         if cube is not None or len(directions[name]) > 1:
             labels.append(("direction", metric.direction.value))
+        if metric.interface:
+            labels.append(("interface", metric.interface))
         place = f"cube {cube!r} {metric.direction}" if cube is not None else metric.direction.value
         families.append(_family_of(metric, metadata, labels, place, read, drain=drain))
     return merge(families)
