@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 SECONDS ?=
-REQUIRE := kernel,clang,bpftool,tcx,tshark
+REQUIRE := kernel,clang,bpftool,sanitizers,tcx,tshark,prometheus
 ARGS ?=
 export SECONDS
 # A process for each CPU, and the tests of a file in one of them: they share a daemon.

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import big_reads, bridge, chains, daemon, per_packet, switch, vmlinux
+from benchmarks import big_reads, bridge, chains, daemon, per_packet, scrape, switch, vmlinux
 from benchmarks.figures import show
 
 ISOLATED = Path(__file__).resolve().parent.parent / "scripts" / "isolated"
@@ -29,8 +29,9 @@ def main() -> None:
         ]
         more, notes = daemon.figures(scratch)
         more += big_reads.figures(scratch)
+        scraped, more_notes = scrape.figures(scratch)
     about = f"Linux {platform.release()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    show([*figures, *more], [about, *notes])
+    show([*figures, *more, *scraped], [about, *notes, *more_notes])
 
 
 if __name__ == "__main__":

@@ -40,16 +40,31 @@ def seconds() -> list[float]:
     Raises:
         BccMissing: It is not installed, or has no kernel headers to work with.
     """
+    check()
+    return [float(run(CHILD)) for _ in range(ROUNDS)]
+
+
+def check() -> None:
+    """Make sure that BCC can work here.
+
+    Raises:
+        BccMissing: It is not installed, or has no kernel headers to work with.
+    """
     if _child("import bcc")[0]:
         raise BccMissing("BCC is not installed (apt-get install python3-bpfcc)")
     _lend_headers()
-    times = []
-    for _ in range(ROUNDS):
-        status, output = _child(CHILD)
-        if status:
-            raise BccMissing(f"BCC cannot compile here: {output.strip().splitlines()[-1]}")
-        times.append(float(output.split()[-1]))
-    return times
+
+
+def run(code: str) -> str:
+    """The last word that a program of BCC's Python says.
+
+    Raises:
+        BccMissing: It cannot do its work.
+    """
+    status, output = _child(code)
+    if status:
+        raise BccMissing(f"BCC cannot compile here: {output.strip().splitlines()[-1]}")
+    return output.split()[-1]
 
 
 def _child(code: str) -> tuple[int, str]:

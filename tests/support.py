@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import itertools
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ import pytest
 from dynmon.bpf.features import kernel_features
 
 REQUIRED = frozenset(filter(None, os.environ.get("DYNMON_TESTS_REQUIRE", "").split(",")))
+PROMETHEUS = shutil.which("prometheus", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
 ETH_P_ALL = 0x0003
@@ -47,11 +50,23 @@ def _has_tcx() -> bool:
     return _has_root() and kernel_features().has_tcx
 
 
+@functools.cache
+def _has_sanitizers() -> bool:
+    command = (os.environ.get("DYNMON_CLANG") or "clang", "-fsanitize=address,undefined", "-x", "c", "-o", "/dev/null")
+    try:
+        built = subprocess.run([*command, "-"], input=b"int main(void) { return 0; }", capture_output=True, check=False)
+    except OSError:
+        return False
+    return not built.returncode
+
+
 CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "kernel": (_has_root, "needs root on a kernel with BPF"),
     "clang": (_has_clang, "needs clang on PATH, or the one that DYNMON_CLANG names"),
     "bpftool": (lambda: shutil.which("bpftool") is not None, "needs bpftool on PATH"),
+    "prometheus": (lambda: PROMETHEUS is not None, "needs Debian's prometheus, by scripts/setup dev or on PATH"),
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
+    "sanitizers": (_has_sanitizers, "needs clang with its runtime library (apt-get install libclang-rt-14-dev)"),
     "tcx": (_has_tcx, "needs tcx: Linux 6.6 or later"),
     "real-cpu": (_has_real_cpu, "needs a CPU that is not emulated, to be measured"),
     "kernel-context": (_since(6, 2), "needs the kernel's own view of a packet, bpf_cast_to_kern_ctx(): Linux 6.2"),

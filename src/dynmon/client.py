@@ -251,6 +251,10 @@ class DynmonClient:
         """The OpenMetrics text of a cube."""
         return self.request("GET", ("dynmon", name, "open-metrics"), accept=accept).text
 
+    def exposition(self, name: str) -> str:
+        """What a cube has in the OpenMetrics text of the whole daemon."""
+        return self.request("GET", ("metrics", "cubes", name), query="format=openmetrics").text
+
     def attach(
         self,
         cube: str,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit, urlunsplit
 
 import uvicorn
 
@@ -28,13 +29,17 @@ from dynmon.compiler import Compiler
 from dynmon.cubes import CubeRegistry
 from dynmon.dataplane import Foundry, ProgramLog, PublicMaps
 from dynmon.errors import DynmonError
+from dynmon.otlp import Pusher, require_sdk
+from dynmon.rendering import ENGINE
 from dynmon.settings import (
     DEFAULT_ADDRESS,
     DEFAULT_BPFFS_DIR,
+    DEFAULT_OTLP_SECONDS,
     DEFAULT_PIN_ROOTS,
     DEFAULT_PORT,
     DEFAULT_READ_LIMITS,
     DEFAULT_STATE_DIR,
+    OtlpSettings,
     ReadLimits,
     Settings,
 )
@@ -53,6 +58,8 @@ LOG_LEVELS = {
 LOG_LINE = "[%(asctime)s.%(msecs)03d] [%(name)s] [%(levelname)s] %(message)s"
 EXIT_FAILED = 1
 MOST_MEBIBYTES = 1 << 20
+MOST_SECONDS = 86_400
+OTLP_PATH = "/v1/metrics"
 
 _log = logging.getLogger("dynmond")
 
@@ -147,6 +154,26 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         help="what is kept of one metric between reads (default: %(default)s)",
     )
     parser.add_argument(
+        "--series-limit",
+        type=_series,
+        default=DEFAULT_READ_LIMITS.series,
+        metavar="N",
+        help="label sets that all metrics together may export (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--otlp",
+        type=_endpoint,
+        metavar="URL",
+        help="push metrics to this OpenTelemetry collector, by OTLP over HTTP, as http://localhost:4318",
+    )
+    parser.add_argument(
+        "--otlp-interval",
+        type=_seconds,
+        default=DEFAULT_OTLP_SECONDS,
+        metavar="SECONDS",
+        help="how often (default: %(default)s)",
+    )
+    parser.add_argument(
         "--passive", action="store_true", help="no cube's code may drop or change packets: the kernel has to prove it"
     )
     parser.add_argument(
@@ -163,9 +190,17 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
         log_level=options.loglevel,
         clang=options.clang,
         pin_roots=tuple(root.absolute() for root in options.pin_root or DEFAULT_PIN_ROOTS),
-        read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20),
+        read_limits=ReadLimits(options.read_memory << 20, options.kept_memory << 20, options.series_limit),
+        otlp=OtlpSettings(options.otlp, options.otlp_interval) if options.otlp else None,
         passive=options.passive,
     )
+
+
+def _series(text: str) -> int:
+    series = int(text) if text.isdecimal() else 0
+    if not series:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of series: 1 or more")
+    return series
 
 
 def _mebibytes(text: str) -> int:
@@ -173,6 +208,25 @@ def _mebibytes(text: str) -> int:
     if not 1 <= size <= MOST_MEBIBYTES:
         raise argparse.ArgumentTypeError(f"{text} is not a number of MiB: 1 to {MOST_MEBIBYTES}")
     return size
+
+
+def _seconds(text: str) -> int:
+    seconds = int(text) if text.isdecimal() else 0
+    if not 1 <= seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds: 1 to {MOST_SECONDS}")
+    return seconds
+
+
+def _endpoint(text: str) -> str:
+    """The URL, with OTLP's own path where it has none."""
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    if not has_host or parts.scheme not in ("http", "https"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the URL of a collector; give it as http://localhost:4318")
+    return urlunsplit(parts._replace(path=OTLP_PATH)) if parts.path in ("", "/") else text
 
 
 def _port(text: str) -> int:
@@ -230,12 +284,15 @@ def raise_descriptor_limit() -> None:
 def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit status."""
     raise_descriptor_limit()
+    if settings.otlp:
+        require_sdk()
     with ExitStack() as parts:
         parts.enter_context(only_user_of(settings.state_dir))
         listening = parts.enter_context(listen(settings.address, settings.port))
         loader = parts.enter_context(Loader())
         compiler = Compiler(settings.cache_dir, settings.compile_limits, settings.clang)
         parts.callback(compiler.close)
+        parts.enter_context(ENGINE.built_by(compiler.library))
         log = parts.enter_context(ProgramLog())
         foundry = Foundry(compiler, loader, log, PublicMaps(), settings.map_limits, settings.pin_roots)
         remove_leftovers(settings.pins_dir)
@@ -244,6 +301,8 @@ def run(settings: Settings) -> int:
         # What is there by now stays. A full collection would go through it for 30 ms or more, and answer nobody.
         gc.freeze()
         app = create_app(registry, settings)
+        if to := settings.otlp:
+            parts.enter_context(Pusher(to.endpoint, to.interval_seconds, app.state.exposition, __version__))
         server = Server(server_config(app, settings), app.state.listeners.end)
         with shutdown_signals(server):
             server.run(sockets=[listening])

@@ -47,14 +47,25 @@ class ReadLimits:
     """How much of the daemon's memory reading may take.
 
     `read_bytes` is what one read may take out of a map at once. `kept_bytes` is what is kept of one metric between
-    reads: totals of maps that are emptied, and what nobody has asked for yet.
+    reads: totals of maps that are emptied, and what nobody has asked for yet. `series` is how many
+    label sets all metrics together may export.
     """
 
     read_bytes: int = 256 << 20
     kept_bytes: int = 256 << 20
+    series: int = 2_000_000
 
 
 DEFAULT_READ_LIMITS = ReadLimits()
+DEFAULT_OTLP_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpSettings:
+    """Where metrics are pushed, and how often."""
+
+    endpoint: str
+    interval_seconds: int = DEFAULT_OTLP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,7 @@ class Settings:
     map_limits: MapLimits = field(default_factory=MapLimits)
     read_limits: ReadLimits = DEFAULT_READ_LIMITS
     pin_roots: tuple[Path, ...] = DEFAULT_PIN_ROOTS
+    otlp: OtlpSettings | None = None
     passive: bool = False
 
     @property

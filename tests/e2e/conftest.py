@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from dynmon.client import DynmonClient
 from tests.daemon import Daemon, running_daemon
+from tests.prometheus import Prometheus, jobs_of, running_prometheus
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +41,27 @@ def client(daemon: Daemon) -> Iterator[DynmonClient]:
     """The daemon's API as Python methods."""
     with DynmonClient(daemon.url) as client:
         yield client
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Callable[..., Prometheus]]:
+    """Starts real Prometheuses, which end with the test; mark the test with ``needs("prometheus")``.
+
+    Give it the URL of a daemon, which it scrapes in both formats, each as a job: ``openmetrics`` and ``text``. Or give
+    it a list of ``scrape_configs`` of your own. Then send packets, wait for a scrape that began after that, and ask::
+
+        server = prometheus(daemon.url)
+        veth.send("ingress", FRAME, count=7)
+        server.wait_for_scrape()
+        assert 7 == server.value('packets_total{job="text"}')
+
+    Prometheus takes five seconds to its first scrape; tests of a module can share one by `running_prometheus`.
+    """
+    numbers = itertools.count()
+    with ExitStack() as running:
+
+        def start(target: str | list[dict[str, object]]) -> Prometheus:
+            jobs = jobs_of(target) if isinstance(target, str) else target
+            return running.enter_context(running_prometheus(tmp_path / f"prometheus{next(numbers)}", jobs))
+
+        yield start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,9 +51,13 @@ class Monitor:
 
     def samples(self) -> dict[str, float]:
         """Every sample of the OpenMetrics text; the index label, where there is one, is part of the name."""
-        text = self.client.open_metrics(self.cube)
-        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        samples = self.labelled()
         return {f"{s.name}[{s.labels['index']}]" if "index" in s.labels else s.name: s.value for s in samples}
+
+    def labelled(self) -> list[Any]:
+        """Every sample of the OpenMetrics text with its labels."""
+        text = self.client.open_metrics(self.cube)
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def bytes_of(self, frame: bytes) -> int:
         """The length of `frame` as programs see it: the kernel takes the outer VLAN tag off what is received."""
@@ -287,7 +292,21 @@ def test_flows(monitor):
     )
 
     eventually(lambda: _flow_table(monitor.values()), expected)
-    assert {"untracked_packets_total": 0} == monitor.samples()
+    labelled = {
+        (sample.name.split("_")[2], *(sample.labels[name] for name in FLOW_LABELS)): sample.value
+        for sample in monitor.labelled()
+        if "flows" in sample.name
+    }
+    assert labelled == {
+        (what, str(source), str(destination), str(source_port), str(destination_port), PROTOCOLS[protocol]): value
+        for (source, destination, source_port, destination_port, protocol), values in expected.items()
+        for what, value in zip(("packets", "bytes"), values, strict=True)
+    }
+    assert 0 == monitor.samples()["untracked_packets_total"]
+
+
+FLOW_LABELS = ("source", "destination", "source_port", "destination_port", "protocol")
+PROTOCOLS = {p.TCP: "tcp", p.UDP: "udp", p.ICMP: "icmp"}
 
 
 def _flow_table(values):
@@ -306,19 +325,24 @@ def _address(value):
 
 
 def test_packet_sizes(monitor):
-    """Slot n has the packets of 2^(n-1) to 2^n - 1 bytes, on both sides of each edge."""
+    """A histogram with bounds of 2^n - 1 bytes, exact on both sides of each."""
     monitor.inject("packet_sizes")
     sizes = [14, 15, 16, 31, 32, 60, 63, 64, 127, 128, 1023, 1024, 1514]
     frames = [ethernet(p.raw(bytes(size - 14), p.ETH_ARP)) for size in sizes]
 
     monitor.send(*frames)
 
-    slots = [0] * 20
+    slots = [0] * 22
     for slot, packets in {4: 2, 5: 2, 6: 3, 7: 2, 8: 1, 10: 1, 11: 2}.items():
         slots[slot] = packets * ROUNDS
-    eventually(monitor.values, {"packet_sizes_total": slots, "packet_bytes_total": [ROUNDS * sum(sizes)]})
-    samples = {f"packet_sizes_total[{slot}]": packets for slot, packets in enumerate(slots)}
-    assert samples | {"packet_bytes_total": ROUNDS * sum(sizes)} == monitor.samples()
+    slots[21] = ROUNDS * sum(sizes)
+    eventually(monitor.values, {"packet_size": slots})
+    samples = monitor.labelled()
+    buckets = {float(s.labels["le"]): s.value for s in samples if s.name == "packet_size_bytes_bucket"}
+    bounds = [*((1 << number) - 1 for number in range(4, 21)), math.inf]
+    assert {bound: ROUNDS * sum(size <= bound for size in sizes) for bound in bounds} == buckets
+    assert ROUNDS * sum(sizes) == monitor.samples()["packet_size_bytes_sum"]
+    assert ROUNDS * len(sizes) == monitor.samples()["packet_size_bytes_count"]
 
 
 def test_top_talkers(monitor):

@@ -172,14 +172,27 @@ def test_any_answer_may_be_big(fill: Fill, path: str, flows: Callable[[Any], Any
 def test_small_answers_have_a_length(fill: Fill) -> None:
     answer = fill(1000).get(FLOWS)
 
-    assert len(answer.content) == int(answer.headers["content-length"])
+    assert answer.num_bytes_downloaded == int(answer.headers["content-length"])
     assert ["name", "value", "timestamp", "_links"] == list(answer.json())
+
+
+@pytest.mark.parametrize("entries", [1000, 20_000])
+def test_answers_are_compressed_for_who_takes_that(fill: Fill, entries: int) -> None:
+    """The bytes inside are the same, and caches are told that there are two forms."""
+    client = fill(entries)
+    plain = client.get(f"{FLOWS}/value", headers={"accept-encoding": "identity"})
+    pressed = client.get(f"{FLOWS}/value", headers={"accept-encoding": "gzip"})
+
+    assert ("gzip", False) == (pressed.headers["content-encoding"], "content-encoding" in plain.headers)
+    assert plain.content == pressed.content
+    assert pressed.num_bytes_downloaded < len(plain.content) / 4
+    assert ["Accept-Encoding"] * 2 == [answer.headers["vary"] for answer in (plain, pressed)]
 
 
 def test_a_client_that_goes_away_keeps_nothing_busy(fill: Fill, daemon: Daemon) -> None:
     client = fill(MILLION)
     for _ in range(50):  # more than there are threads for reads
-        with client.stream("GET", f"{FLOWS}/value") as answer:
+        with client.stream("GET", f"{FLOWS}/value", headers={"accept-encoding": "identity"}) as answer:
             assert b"[{" == next(answer.iter_raw(2))
 
     assert [1] == client.get(f"{PLACE}/packets/value").json()

@@ -9,10 +9,11 @@ import pytest
 
 ROW = re.compile(r"^\| `([a-z_]+)` \|([^|]*)\|", re.MULTILINE)
 DOORS = {
-    "ctypes": {"bpf", "compiler/sandbox_server.py", "netdev/namespaces.py"},
+    "ctypes": {"bpf", "compiler/sandbox_server.py", "netdev/namespaces.py", "rendering/native.py"},
     "subprocess": {"compiler"},
     "httpx": {"client.py"},
     "starlette": {"api"},
+    "opentelemetry": {"otlp"},
     "uvicorn": {"api", "daemon.py"},
     "pyroute2": {"netdev", "bpf/clsact_filter.py"},
 }

@@ -15,19 +15,22 @@ from dynmon.api.bridge_routes import add_bridge_routes
 from dynmon.api.changes import Changes
 from dynmon.api.cube_routes import add_cube_routes, add_dry_run
 from dynmon.api.daemon_routes import DaemonRoutes
+from dynmon.api.discovery import add_discovery
 from dynmon.api.effects import Live, Tried
 from dynmon.api.events import Listeners, add_events
-from dynmon.api.exposition import daemon_exposition, exposition_format, exposition_response
+from dynmon.api.exposition import daemon_exposition
 from dynmon.api.limits import BodyLimitMiddleware
 from dynmon.api.metrics import Telemetry, TelemetryMiddleware
 from dynmon.api.operations import Operations
 from dynmon.api.pages import add_pages
 from dynmon.api.paths import PathMiddleware
-from dynmon.api.responses import BASE, JsonResponse
+from dynmon.api.responses import JsonResponse
 from dynmon.api.schemas import Healthy
+from dynmon.api.scrapes import Scrapes
 from dynmon.api.writes import Writer
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import NotFoundError
+from dynmon.metrics import ExpositionFormat
 from dynmon.models.cube import RESERVED_CUBE_NAMES
 from dynmon.settings import Settings
 
@@ -45,8 +48,10 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     trials = Changes(registry, Tried(registry), bridges)
     writer = Writer()
     app.state.listeners = listeners = Listeners()
+    app.state.exposition = lambda: daemon_exposition(registry, telemetry, ExpositionFormat.OPENMETRICS)
     _add_health(operations)
-    _add_exposition(operations, registry, telemetry)
+    Scrapes(operations, registry, telemetry).add()
+    add_discovery(operations, registry)
     add_events(operations, registry, listeners)
     add_cube_routes(operations, registry, changes, trials, writer)
     add_dry_run(operations, registry, writer, settings.request_limits)
@@ -59,23 +64,6 @@ def create_app(registry: CubeRegistry, settings: Settings, lifespan: Lifespan | 
     app.add_middleware(BodyLimitMiddleware, limits=settings.request_limits)
     app.add_middleware(TelemetryMiddleware, telemetry=telemetry)
     return app
-
-
-def _add_exposition(operations: Operations, registry: CubeRegistry, telemetry: Telemetry) -> None:
-    def scrape(request: Request) -> Response:
-        form = exposition_format(request.headers.get("accept", ""))
-        return exposition_response(daemon_exposition(registry, telemetry, form), form)
-
-    for path in ("/metrics", f"{BASE}/metrics"):
-        operations.add(
-            "GET",
-            path,
-            scrape,
-            "Metrics of every cube and of the daemon",
-            tag="metrics",
-            answer=str,
-            media_type="application/openmetrics-text",
-        )
 
 
 def _add_health(operations: Operations) -> None:

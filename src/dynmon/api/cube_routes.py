@@ -81,7 +81,7 @@ def _add_open_metrics(operations: Operations, registry: CubeRegistry) -> None:
     def get(request: Request) -> Response:
         cube = registry.get(request.path_params["name"])
         form = exposition_format(request.headers.get("accept", ""))
-        return exposition_response(cube.open_metrics(form, drain=may_drain(request.scope)), form)
+        return exposition_response(request, cube.open_metrics(form, drain=may_drain(request.scope)), form)
 
     operations.add(
         "GET",

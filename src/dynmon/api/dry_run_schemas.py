@@ -88,8 +88,17 @@ class MapExplanation(Answer):
     unread: str | None
 
 
+class Decision(Answer):
+    """A label or a family of a metric: from which part of its map, decoded by what, and why."""
+
+    makes: str
+    source: str
+    decoder: str
+    why: str
+
+
 class MetricExplanation(Answer):
-    """A metric: what it reads, how that is shown, and how many series it exports at most."""
+    """A metric: what it reads, how that is shown, what it exports, and how many series at most."""
 
     name: str
     map: str
@@ -102,6 +111,7 @@ class MetricExplanation(Answer):
     exported_as: str | None
     left_out: str | None
     notes: list[str]
+    decisions: list[Decision]
 
 
 class TailCall(Answer):

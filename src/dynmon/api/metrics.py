@@ -1,23 +1,21 @@
-"""The daemon's own metrics, and the exposition that has them together with those of every cube."""
+"""What the daemon counts about itself and the requests it answers."""
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynmon import __version__
+from dynmon.api.cube_metrics import CubeCollector
 from dynmon.api.paths import ROUTED
 from dynmon.api.problems import METHODS
-from dynmon.cubes import CubeRegistry, DynmonCube
+from dynmon.cubes import CubeRegistry
 from dynmon.errors import InjectionError
-from dynmon.models import Direction
 
 DURATION_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
 UNROUTED = "none"
@@ -31,7 +29,7 @@ class Telemetry:
         ProcessCollector(registry=self.registry)
         build = Info("dynmon_build", "Version of the daemon", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
-        self.registry.register(_Cubes(registry))
+        self.registry.register(CubeCollector(registry))
         self.requests = Counter(
             "dynmon_http_requests",
             "HTTP requests answered",
@@ -62,45 +60,6 @@ class Telemetry:
             self.injections.labels(error.stage).inc()
             raise
         self.injections.labels("ok").inc()
-
-
-class _Cubes(Collector):
-    """What the cubes say of themselves at the time of the scrape."""
-
-    def __init__(self, registry: CubeRegistry) -> None:
-        self.registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        cubes = self.registry.cubes()
-        yield GaugeMetricFamily("dynmon_cubes", "Cubes there are", value=len(cubes))
-        yield _of_each_path(
-            cubes,
-            "dynmon_anomalies",
-            "Packets whose verdict was neither pass nor drop since the code was injected; they passed",
-            DynmonCube.anomalies,
-        )
-        yield _of_each_path(
-            cubes,
-            "dynmon_withheld_drops",
-            "Packets that the code of a passive cube wanted to drop since it was injected; they passed",
-            DynmonCube.withheld_drops,
-        )
-        yield _of_each_path(
-            cubes,
-            "dynmon_dropped_entries",
-            "Entries that reads took out of maps and that were not kept, for want of room",
-            DynmonCube.dropped_entries,
-        )
-
-
-def _of_each_path(
-    cubes: Sequence[DynmonCube], name: str, sentence: str, count: Callable[[DynmonCube, Direction], int]
-) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, sentence, labels=["cube", "direction"])
-    for cube in cubes:
-        for direction in Direction:
-            family.add_metric([cube.name, direction.value], count(cube, direction))
-    return family
 
 
 class TelemetryMiddleware:

@@ -54,7 +54,7 @@ def page_of(query: QueryParams) -> Page | None:
     Raises:
         InvalidQuery: It cannot be had.
     """
-    limit, cursor = _single(query, LIMIT), _single(query, CURSOR)
+    limit, cursor = single(query, LIMIT), single(query, CURSOR)
     if limit is None:
         if cursor is not None:
             raise InvalidQuery(CURSOR, f"goes with {LIMIT}, as in ?{LIMIT}=1000&{CURSOR}=…")
@@ -70,10 +70,15 @@ def since_of(query: QueryParams) -> str | None:
     Raises:
         InvalidQuery: There are several.
     """
-    return _single(query, SINCE)
+    return single(query, SINCE)
 
 
-def _single(query: QueryParams, parameter: str) -> str | None:
+def single(query: QueryParams, parameter: str) -> str | None:
+    """The value of a parameter, None where it is not there.
+
+    Raises:
+        InvalidQuery: There are several.
+    """
     values = query.getlist(parameter)
     if len(values) > 1:
         raise InvalidQuery(parameter, f"must be there once, not {len(values)} times")

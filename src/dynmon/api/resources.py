@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynmon.api.code_leaves import code_leaf, metadata_leaves
 from dynmon.api.schemas import Attachment, Cube, MetricReading, Metrics, RefusedVerdicts, Verdicts
 from dynmon.api.tree import Access, Container, Entry, Leaf, ListOf, ResourceNotFound, Trail, Visit, trails
 from dynmon.cubes import DynmonCube, MetricNotFound
@@ -18,7 +19,6 @@ from dynmon.models import (
     LogLevel,
     Merge,
     MetricConfig,
-    MetricType,
     OpenMetricsMetadata,
     PathConfig,
 )
@@ -126,18 +126,13 @@ def _key(name: str, description: str, example: str, **more: Any) -> Leaf:
     return Leaf(name=name, description=description, example=example, linked=False, **more)
 
 
-def _code_leaf(name: str, description: str, example: str = "", **more: Any) -> Leaf:
-    """Part of a dataplane configuration: given with the code, then fixed until the code is replaced."""
-    return Leaf(name=name, description=description, example=example, access=Access.INIT_ONLY, **more)
-
-
 def _boolean(name: str, description: str) -> Leaf:
-    return _code_leaf(name, description, "false", simpletype="boolean", values=("true", "false"), schema=bool)
+    return code_leaf(name, description, "false", simpletype="boolean", values=("true", "false"), schema=bool)
 
 
 def _labels(direction: Direction) -> ListOf:
     key = _key("name", "Name of the label", "proto")
-    value = _code_leaf("value", "Value of the label", "udp")
+    value = code_leaf("value", "Value of the label", "udp")
     return ListOf(
         name="labels",
         description="Constant labels of every sample",
@@ -157,13 +152,11 @@ def _labels(direction: Direction) -> ListOf:
 
 def _metric_config(direction: Direction) -> Entry:
     key = _key("name", "Name of the metric", "packets_total")
-    types = tuple(kind.value for kind in MetricType)
     metadata = Container(
         name="open-metrics-metadata",
         description="How the metric is exported as OpenMetrics",
         members=(
-            _code_leaf("help", "What the metric says, in a sentence", "Packets seen"),
-            _code_leaf("type", "Type of the metric", "counter", values=types),
+            *metadata_leaves(),
             _labels(direction),
         ),
         access=Access.INIT_ONLY,
@@ -186,14 +179,12 @@ def _metric_config(direction: Direction) -> Entry:
         key=key,
         members=(
             key,
-            _code_leaf("map-name", "Name of the map in the code", "PACKETS"),
-            _code_leaf("variable", "Instead of map-name, a global variable of the code", "packets"),
-            _code_leaf("type", "C type of the values, where the object does not tell it", "u64"),
-            _code_leaf("key-type", "C type of the keys, where the object does not tell it", "u32"),
+            code_leaf("map-name", "Name of the map in the code", "PACKETS"),
+            code_leaf("variable", "Instead of map-name, a global variable of the code", "packets"),
+            code_leaf("type", "C type of the values, where the object does not tell it", "u64"),
+            code_leaf("key-type", "C type of the keys, where the object does not tell it", "u32"),
             options,
-            _code_leaf(
-                "merge", "How values read at different times become one", "max", schema=Merge | dict[str, Merge]
-            ),
+            code_leaf("merge", "How values read at different times become one", "max", schema=Merge | dict[str, Merge]),
             metadata,
         ),
         schema=MetricConfig,
@@ -207,15 +198,15 @@ def _path(direction: Direction) -> Container:
         description=f"What happens to {direction} packets",
         access=Access.READ_WRITE,
         members=(
-            _code_leaf("name", "Name of the configuration", "Packet counter"),
-            _code_leaf("code", "C source, with a handle_rx function or with programs of its own"),
-            _code_leaf("object", "Instead of code, an ELF object in base64, gzipped or not"),
-            _code_leaf("program", "Which program of the code runs", "count_packets"),
-            _code_leaf("program-type", "What the program is, where its section does not say", "tc", values=hooks),
-            _code_leaf("map-sizes", "Entries of maps, by their names", '{"FLOWS": 65536}', schema=dict[str, int]),
-            _code_leaf("constants", "Values of const volatile globals", '{"sampling": 50}', schema=dict[str, Any]),
-            _code_leaf("initial-entries", "What maps hold first", '{"ALLOWED": [1]}', schema=dict[str, list[Any]]),
-            _code_leaf("keep-maps", "Maps whose contents go on in this code", "true", schema=bool | list[str]),
+            code_leaf("name", "Name of the configuration", "Packet counter"),
+            code_leaf("code", "C source, with a handle_rx function or with programs of its own"),
+            code_leaf("object", "Instead of code, an ELF object in base64, gzipped or not"),
+            code_leaf("program", "Which program of the code runs", "count_packets"),
+            code_leaf("program-type", "What the program is, where its section does not say", "tc", values=hooks),
+            code_leaf("map-sizes", "Entries of maps, by their names", '{"FLOWS": 65536}', schema=dict[str, int]),
+            code_leaf("constants", "Values of const volatile globals", '{"sampling": 50}', schema=dict[str, Any]),
+            code_leaf("initial-entries", "What maps hold first", '{"ALLOWED": [1]}', schema=dict[str, list[Any]]),
+            code_leaf("keep-maps", "Maps whose contents go on in this code", "true", schema=bool | list[str]),
             ListOf(
                 name="metric-configs",
                 description="Which maps of the code are metrics",

@@ -35,6 +35,7 @@ MAP_UPDATE_BATCH: Final = 26
 MAP_DELETE_BATCH: Final = 27
 LINK_CREATE: Final = 28
 LINK_UPDATE: Final = 29
+ENABLE_STATS: Final = 32
 LINK_DETACH: Final = 34
 
 # Attach types and flags of BPF_LINK_CREATE.
@@ -47,6 +48,7 @@ F_LINK: Final = 1 << 13
 XDP_SKB_MODE: Final = 1 << 1
 XDP_DRV_MODE: Final = 1 << 2
 
+STATS_RUN_TIME: Final = 0
 HOOK_PLACES: Final = 64  # BPF_MPROG_MAX: no tcx hook has more programs
 ENOTSUPP: Final = 524  # the kernel's own, which leaks out of map operations that a type does not have
 
@@ -265,7 +267,7 @@ class MapFacts(ctypes.Structure):
 
 
 class ProgramFacts(ctypes.Structure):
-    """The head of ``struct bpf_prog_info``."""
+    """The head of ``struct bpf_prog_info``; run time and runs are counted only while the kernel times programs."""
 
     _fields_ = [
         ("type", c_uint32),
@@ -279,7 +281,19 @@ class ProgramFacts(ctypes.Structure):
         ("map_count", c_uint32),
         ("map_ids", c_uint64),
         ("name", c_char * 16),
+        ("more", c_uint64 * 14),  # interface, functions, lines, tags
+        ("run_time_ns", c_uint64),
+        ("runs", c_uint64),
     ]
+
+
+class _EnableStats(ctypes.Structure):
+    _fields_ = [("type", c_uint32)]
+
+
+def enable_stats() -> int:
+    """BPF_ENABLE_STATS: the kernel times every program as long as somebody has such a descriptor open (Linux 5.8)."""
+    return bpf(ENABLE_STATS, _EnableStats(STATS_RUN_TIME))
 
 
 class _BtfFacts(ctypes.Structure):

@@ -190,26 +190,18 @@ def _load_refusal(error: OSError, log: bytes, messages: Sequence[str], parsed: P
 
 
 def _lines_of(parsed: Parsed, program: str) -> list[Any]:
-    """The line records of the code that `program` can reach: instruction, file, line, column, text.
+    """The line records of the code that `program` can reach: instruction as in the kernel, file, line, column, text.
 
-    Its own instructions keep their numbers in the kernel. Subprograms follow in libbpf's order, which only their
-    text can tell; they have -1. A last record without a file stands behind the program's own instructions.
+    Behind them a record without a file for the end of each function.
     """
-    own = parsed.code.function(program)
-    if own is None:
-        return []
-    reached = parsed.code.reached_from([program]).functions
+    layout = parsed.code.layout(program)
     homes = defaultdict(list)
-    for each in reached:
-        homes[parsed.elf.sections[each.section].name].append(range(each.start, each.end))
-    own_section = parsed.elf.sections[own.section].name
+    for each in layout:
+        homes[parsed.elf.sections[each.section].name].append(each)
     lines: list[Any] = []
     for line in source_lines(parsed.elf, set(homes)):
-        if not any(line.instruction in each for each in homes[line.section]):
-            continue
-        is_own = line.section == own_section and own.start <= line.instruction < own.end
-        number = line.instruction - own.start if is_own else -1
-        if line.line:  # code that the compiler made up has line zero
+        home = next((each for each in homes[line.section] if each.start <= line.instruction < each.end), None)
+        if home and line.line:  # code that the compiler made up has line zero
+            number = layout[home] + line.instruction - home.start
             lines.append([number, line.file, line.line, line.column, line.text])
-    # An end to its last line: behind it come the subprograms.
-    return [*lines, [own.end - own.start, "", 0, 0, ""]]
+    return [*lines, *([start + each.end - each.start, "", 0, 0, ""] for each, start in layout.items())]

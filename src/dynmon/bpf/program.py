@@ -24,6 +24,17 @@ class TestRun:
     packet: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """How often a program ran, and for how long in all, while the kernel timed programs."""
+
+    count: int = 0
+    nanoseconds: int = 0
+
+    def __add__(self, other: Runs) -> Runs:
+        return Runs(self.count + other.count, self.nanoseconds + other.nanoseconds)
+
+
 class Program(FdOwner):
     """Owns the descriptor of a program that the verifier has accepted.
 
@@ -32,11 +43,7 @@ class Program(FdOwner):
     """
 
     def __init__(self, fd: int, name: str = "", *, tail_calls: int = 0, takes_fragments: bool = False) -> None:
-        facts = _syscall.ProgramFacts()
-        try:
-            _syscall.object_info(fd, facts)
-        except OSError as error:
-            raise KernelError(f"look at program {name!r}", error) from error
+        facts = _facts(fd, name)
         try:
             self.program_type = ProgramType(facts.type)
         except ValueError as error:
@@ -60,5 +67,19 @@ class Program(FdOwner):
             raise KernelError(f"run program {self.name!r} on a packet", error) from error
         return TestRun(verdict - (1 << 32) if verdict >> 31 else verdict, duration, after)
 
+    def runs(self) -> Runs:
+        """What the kernel has counted of the program since it was loaded; see `dynmon.bpf.timing`."""
+        facts = _facts(self.fd, self.name)
+        return Runs(facts.runs, facts.run_time_ns)
+
     def __repr__(self) -> str:
         return f"<Program {self.name} {self.program_type.name} id {self.id}>"
+
+
+def _facts(fd: int, name: str) -> _syscall.ProgramFacts:
+    facts = _syscall.ProgramFacts()
+    try:
+        _syscall.object_info(fd, facts)
+    except OSError as error:
+        raise KernelError(f"look at program {name!r}", error) from error
+    return facts

@@ -36,12 +36,16 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """What code refers to: numbers of helpers, names of maps and of what is not in the object, functions."""
+    """What code refers to: numbers of helpers, names of maps and of what is not in the object, functions.
+
+    `calls` are the functions again, in the order in which the instructions refer to them.
+    """
 
     helpers: set[int] = field(default_factory=set)
     maps: set[str] = field(default_factory=set)
     externs: set[str] = field(default_factory=set)
     functions: set[Function] = field(default_factory=set)
+    calls: list[Function] = field(default_factory=list)
 
     @property
     def instructions(self) -> int:
@@ -80,6 +84,24 @@ class Code:
                 found.maps.update(direct.maps)
                 found.externs.update(direct.externs)
         return found
+
+    def layout(self, program: str) -> dict[Function, int]:
+        """Where libbpf puts `program` and all that it calls: the numbers of their first instructions in the kernel.
+
+        A function comes behind all that is there when its first call is found, and what it calls itself behind it.
+        """
+        own, room = self.function(program), 0
+        placed: dict[Function, int] = {}
+        ahead = [iter([own] if own else [])]
+        while ahead:
+            function = next(ahead[-1], None)
+            if function is None:
+                ahead.pop()
+            elif function not in placed:
+                placed[function] = room
+                room += function.end - function.start
+                ahead.append(iter(self._uses_of(function).calls))
+        return placed
 
     def _uses_of(self, function: Function) -> Uses:
         """What the function itself refers to; its functions are those that it calls."""
@@ -126,6 +148,7 @@ class Code:
         place = bisect_right(functions, instruction, key=lambda each: each.start) - 1
         if place >= 0 and instruction < functions[place].end:
             uses.functions.add(functions[place])
+            uses.calls.append(functions[place])
 
 
 def static_values(elf: Elf) -> dict[str, list[str]]:

@@ -45,7 +45,7 @@ METHODS = {
 class SourcePlace:
     """A line record of the object: code from `instruction` on comes from here.
 
-    An instruction of -1 is somewhere in a subprogram. A record without file and line ends the program's own code.
+    A record without file and line ends the code of a function.
     """
 
     instruction: int
@@ -125,8 +125,8 @@ def _place_of_source(source: re.Match[str], instruction: int, users: Sequence[So
 
 
 def _place_of_instruction(instruction: int, users: Sequence[SourcePlace]) -> SourcePlace | None:
-    """The last record at or before an instruction of the program itself."""
-    before = [place for place in users if 0 <= place.instruction <= instruction]
+    """The last record at or before an instruction."""
+    before = [place for place in users if place.instruction <= instruction]
     nearest = max(before, key=lambda place: place.instruction, default=None)
     return nearest if nearest and nearest.line else None
 

@@ -1,4 +1,4 @@
-"""The ``dynmon`` command: work with code as files, without a daemon."""
+"""The ``dynmon`` command: work with code as files, without a daemon, and with what a daemon exports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynmon import __version__
+from dynmon.cli.dashboard import add_dashboard
 from dynmon.cli.pack import PackError, Sources, find_sources, pack, parse_metric, read_metrics
 from dynmon.cli.problem import explain
 from dynmon.cli.trial import add_explain, add_test
@@ -48,13 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
     parser = argparse.ArgumentParser(
-        prog="dynmon", description="Work with code as files: pack it, explain it, test it."
+        prog="dynmon",
+        description="Work with code as files: pack it, explain it, test it; make a dashboard of what it exports.",
     )
     parser.add_argument("--version", action="version", version=f"dynmon {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_pack(commands)
     add_explain(commands)
     add_test(commands)
+    add_dashboard(commands)
     return parser
 
 

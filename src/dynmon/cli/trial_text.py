@@ -65,6 +65,7 @@ def _path_text(path: Mapping[str, Any]) -> str:
     shown["constants"] = _table([_constant_row(each) for each in path["constants"]])
     shown["tail-calls"] = path["tail-calls"]
     shown["metrics"] = [*_table([_metric_row(each) for each in path["metrics"]]), *_metric_notes(path["metrics"])]
+    shown["exports"] = [*_decisions(path["metrics"])]
     shown["decoding"] = [*_decoding(path)]
     shown["warnings"] = _warnings(path)
     return _rendered(shown)
@@ -111,6 +112,14 @@ def _metric_notes(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             true_of.setdefault(note, []).append(metric["name"])
     for note, names in true_of.items():
         yield from _wrapped(f"{', '.join(names)}: {note}")
+
+
+def _decisions(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where labels and families come from: of the metrics that have labels out of keys, or several families."""
+    for metric in metrics:
+        if len(metric["decisions"]) > 1:
+            yield f"{metric['name']}:"
+            yield from (f" {line}" for line in _table(metric["decisions"]))
 
 
 def _decoding(path: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from dynmon.compiler.cache import ObjectCache
 from dynmon.compiler.diagnostics import MAX_DIAGNOSTICS, CompileError, parse_diagnostics
 from dynmon.compiler.headers import headers_digest, install_headers
+from dynmon.compiler.library import build_library, find_linker, library_key
 from dynmon.compiler.sandbox import Outcome, Sandbox
 from dynmon.compiler.spelling import Spelling, is_of_the_kernel_tree, spelling_of
 from dynmon.compiler.toolchain import KERNEL_WORDS, PROGRAMS, PROOF, Toolchain, find_toolchain, flags_for
@@ -156,6 +157,23 @@ class Compiler:
         warnings = tuple(finding for finding in findings if finding.severity == "warning")
         self._cache.put(workshop.key(job), outcome.output, warnings)
         return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=job.spelling, proof=proof)
+
+    def library(self, source: bytes) -> bytes:
+        """A shared library for this process, from C of our own.
+
+        Raises:
+            LinkerNotFound, ClangNotFound, HeadersNotFound: They are not here.
+            SandboxError: clang or the linker failed.
+            UnsupportedError: clang cannot be confined on this machine.
+        """
+        linker = find_linker()
+        key = library_key(source, self._workshop.toolchain_digest, linker)
+        if found := self._cache.get(key):
+            return found[0]
+        with self._turn, self._current_workshop() as workshop:
+            library = build_library(source, workshop.sandbox, linker)
+        self._cache.put(library_key(source, workshop.toolchain_digest, linker), library, ())
+        return library
 
     def close(self) -> None:
         """End the sandbox; compilations that run now fail."""

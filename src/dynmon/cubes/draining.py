@@ -22,14 +22,22 @@ def by_map(accounts: Iterable[Account]) -> dict[int, list[Account]]:
 
 def drain(still: BpfMap, accounts: Mapping[int, Sequence[Account]]) -> None:
     """Take everything out of a map that nobody writes to."""
+    own, taken = accounts.get(still.info.id, ()), 0
 
     def keep(entries: Entries) -> None:
+        nonlocal taken
+        taken += len(entries)
         with ExitStack() as all_of_them:  # whatever becomes of the others
-            for each in accounts.get(still.info.id, ()):
+            for each in own:
                 all_of_them.callback(each.keep, entries)
 
-    if still.info.map_type not in QUEUES:
-        take(still, keep)
-        return
-    while len(values := pop(still, still.info.max_entries)):
-        keep(values)
+    with ExitStack() as tallies:
+        for each in own:
+            tallies.enter_context(each.tally.timing())
+        if still.info.map_type in QUEUES:
+            while len(values := pop(still, still.info.max_entries)):
+                keep(values)
+        else:
+            take(still, keep)
+    for each in own:
+        each.drained(taken)

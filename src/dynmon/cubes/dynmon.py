@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynmon.bpf.pins import PinFolder
+from dynmon.bpf.program import Runs
 from dynmon.compiler import Spelling
 from dynmon.cubes.attachments import Attachments
 from dynmon.cubes.errors import CubeNotFound
@@ -21,8 +22,11 @@ from dynmon.cubes.reads import Reads
 from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Dataplane, Foundry, LoadedPath, Placement
 from dynmon.dataplane.shared_maps import offered, public_sides
-from dynmon.metrics import ExpositionFormat, Family, Page, Reading, expose, families_of
+from dynmon.errors import DynmonError
+from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Page, Reading, expose, families_of
 from dynmon.metrics.events import BoundEvents
+from dynmon.metrics.limits import SeriesBudget
+from dynmon.metrics.tally import Tally
 from dynmon.models import (
     CubeConfig,
     CubeType,
@@ -65,11 +69,13 @@ class DynmonCube:
         wait: Callable[[], None],
         limits: ReadLimits,
         pins: Path | None = None,
+        series: SeriesBudget | None = None,
     ) -> None:
         """Make the cube with the code of `config`; `placing` is held while chains and plugs change.
 
         `wait` returns when all programs have ended that were running at its call. Maps that the code pins by name
-        appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem.
+        appear in a folder of the cube's below `pins`; without it they are kept, but on no filesystem. `series` is what
+        all cubes together may export.
 
         Raises:
             InjectionError: The code cannot run; nothing is left behind.
@@ -87,6 +93,8 @@ class DynmonCube:
         self._placing = placing
         self._state = threading.RLock()
         self._closed = False
+        self._series = series
+        self.failed_scrapes = 0
         self._dataplane = Dataplane(name, config.type, foundry)
         self._reads = Reads(name, self._dataplane, self._state, wait, limits)
         self._events = EventHub(name)
@@ -240,18 +248,29 @@ class DynmonCube:
         """
         return self._events.listen(direction, names)
 
-    def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> str:
-        """The cube's own exposition, with the user's labels alone; `drain` is for what cannot be read otherwise."""
+    def open_metrics(self, exposition_format: ExpositionFormat, *, drain: bool = True) -> Iterator[bytes]:
+        """The cube's own exposition, with the user's labels alone, in pieces that are written when they are asked for.
+
+        `drain` is for what cannot be read otherwise. Maps are read at once, not with the first piece.
+        """
         return expose(self._families(drain=drain), exposition_format)
 
     def families(self) -> list[Family]:
-        """The families for an exposition of many cubes; no queue or stack is drained."""
-        return self._families(cube=self.name)
+        """The families for an exposition of many cubes; no queue or stack is drained.
+
+        Raises:
+            DynmonError: They cannot be read at one moment; nothing is lost.
+        """
+        try:
+            return self._families(cube=self.name)
+        except DynmonError:
+            self.failed_scrapes += 1
+            raise
 
     def _families(self, *, drain: bool = False, cube: str | None = None) -> list[Family]:
         with self._reads.lock:
             entries = self._reads.exporter(pops=drain)
-            return families_of(self._reads.metrics(), entries, drain=drain, cube=cube)
+            return families_of(self._reads.metrics(), entries, drain=drain, cube=cube, budget=self._series)
 
     def anomalies(self, direction: Direction) -> int:
         """Packets whose verdict was neither RX_OK nor RX_DROP since the code was injected; they passed."""
@@ -268,6 +287,24 @@ class DynmonCube:
     def dropped_entries(self, direction: Direction) -> int:
         """Entries that were drained and not kept, because there was no room for keys that were not known."""
         return self._reads.dropped(direction)
+
+    def runs(self, direction: Direction) -> Runs:
+        """How often the code ran since it was injected, and for how long: while the kernel timed programs."""
+        with self._state:
+            return self._dataplane.runs(direction)
+
+    def attached(self) -> list[tuple[str, Direction, bool]]:
+        """The port and direction of each link, and whether it is still there."""
+        with self._state:
+            return list(self._dataplane.attached())
+
+    def tallies(self) -> list[tuple[BoundMetric, Tally, int]]:
+        """What reading each metric has come to, and how many series the last scrape had folded."""
+        return self._reads.tallies()
+
+    def event_metrics(self) -> list[BoundEvents]:
+        """The metrics whose values are events, with what was taken of them."""
+        return self._reads.event_metrics()
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
@@ -317,7 +354,7 @@ class DynmonCube:
             built.release()
             self._reads.replace(items)
             self._events.replace(
-                {way: [each for each in some if isinstance(each, BoundEvents)] for way, some in items.items()}
+                {way: [each for each in self._reads.items(way) if isinstance(each, BoundEvents)] for way in items}
             )
             if self._pins:
                 self._pins.keep_only(pinned)

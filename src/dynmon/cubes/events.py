@@ -220,7 +220,10 @@ class _Consumer:
     def _forward(self) -> int:
         records, lost = self._source.take()
         if records or lost:
-            for metric, stream in self.receivers:
+            receivers = self.receivers
+            for metric in {id(metric.tally): metric for metric, _ in receivers}.values():
+                metric.count(records, lost)
+            for metric, stream in receivers:
                 stream.put(metric, records, lost)
         return len(records)
 

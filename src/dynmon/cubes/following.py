@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -102,6 +103,19 @@ class Following:
             if not self._placing.lock.is_held and thread is not threading.current_thread():
                 thread.join(PATIENCE_SECONDS)
 
+    def follow(self, changes: Changes, links: Mapping[int, NetLink]) -> None:
+        """Let attachments be what they should be, now that interfaces have changed; `links` are those there are."""
+        for index, link in changes.gone.items():
+            self._placing.interface_gone(index, link.name)
+        moved_masters = changes.touched | changes.gone.keys()
+        ports = {index for index, link in links.items() if link.master in moved_masters}
+        for present in (links[index] for index in changes.touched | ports if index in links):
+            self._placing.interface_changed(present.index)
+            for cube in self._cubes():
+                self._follow_one(cube, present, links)
+        self.settle()
+        self._tidy()
+
     def _clear(self, cube: DynmonCube, selector: str) -> None:
         for each in cube.attachments.brought_by(selector):
             with self._placing.lock:
@@ -171,7 +185,9 @@ class Following:
         with self._placing.lock:
             if self._watch is None:
                 self._watch = watch = LinkWatch()
-                self._thread = threading.Thread(target=self._run, args=(watch,), name="dynmon-links", daemon=True)
+                self._thread = threading.Thread(
+                    target=_run, args=(watch, weakref.ref(self)), name="dynmon-links", daemon=True
+                )
                 self._thread.start()
             self._attaching += 1
         try:
@@ -181,31 +197,6 @@ class Following:
                 self._attaching -= 1
             self.settle()
             self._tidy()
-
-    def _run(self, watch: LinkWatch) -> None:
-        is_wanted = True
-        while is_wanted:
-            try:
-                if changes := watch.wait():
-                    self._follow(changes, watch.links)
-                else:
-                    is_wanted = False
-            except Exception:  # the next change must be heard all the same
-                _log.exception("cannot follow what happened to the interfaces")
-        watch.close()
-
-    def _follow(self, changes: Changes, links: Mapping[int, NetLink]) -> None:
-        for index, link in changes.gone.items():
-            self._placing.interface_gone(index, link.name)
-        moved_masters = changes.touched | changes.gone.keys()
-        ports = {index for index, link in links.items() if link.master in moved_masters}
-        for present in (links[index] for index in changes.touched | ports if index in links):
-            self._placing.interface_changed(present.index)
-            for cube in self._cubes():
-                self._follow_one(cube, present, links)
-        with self._placing.lock:
-            self._placing.forget_empty_points()
-        self._tidy()
 
     def _tidy(self) -> None:
         """Let cubes give back what ran where they are no more; while a chain is held the next one to come does."""
@@ -231,3 +222,22 @@ class Following:
             return  # gone again, or no port of that master yet
         except DynmonError as error:
             attachment.trouble = str(error)
+
+
+def _run(watch: LinkWatch, following: weakref.ref[Following]) -> None:
+    """Hear until nobody wants to.
+
+    A forked child has what this function refers to for ever, but not the thread: while it waits, that is no cube.
+    """
+    is_wanted = True
+    while is_wanted:
+        try:
+            changes, whom = watch.wait(), following()
+            is_wanted = changes is not None and whom is not None
+            if changes and whom:
+                whom.follow(changes, watch.links)
+        except Exception:  # the next change must be heard all the same
+            _log.exception("cannot follow what happened to the interfaces")
+        finally:
+            whom = None
+    watch.close()

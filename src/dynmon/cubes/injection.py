@@ -21,7 +21,7 @@ from dynmon.metrics import BoundMetric
 from dynmon.metrics.accounts import Account
 from dynmon.metrics.events import BoundEvents
 from dynmon.metrics.swapping import check_splits, check_swaps
-from dynmon.models import Direction, PathConfig
+from dynmon.models import Direction, MetricConfig, PathConfig
 from dynmon.settings import ReadLimits
 
 Paths = dict[Direction, LoadedPath]
@@ -224,12 +224,13 @@ def bind(path: LoadedPath) -> list[Metric]:
         InjectionError: A metric names a map it cannot have, or cannot have like that.
     """
     events = {each.name: each for each in events_of(path)}
-    return [events.get(config.name) or _bound(config, path) for config in path.config.metric_configs]
+    configs = enumerate(path.config.metric_configs)
+    return [events.get(config.name) or _bound(config, path, number) for number, config in configs]
 
 
-def _bound(config: Any, path: LoadedPath) -> BoundMetric:
+def _bound(config: MetricConfig, path: LoadedPath, number: int) -> BoundMetric:
     direction, loaded = path.placement.direction, path.loaded
-    return BoundMetric.bind(config, direction, path.maps, path.btf, loaded.declared)
+    return BoundMetric.bind(config, direction, path.maps, path.btf, loaded.declared, number)
 
 
 def _account(metric: BoundMetric, path: LoadedPath, limits: ReadLimits) -> Account | Split:

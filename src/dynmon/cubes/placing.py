@@ -9,6 +9,7 @@ of a cube's state, so who holds it may ask any cube to come and go.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Placing:
     def __init__(self, cubes: Callable[[], Iterable[DynmonCube]]) -> None:
         """`cubes` gives all cubes that can be attached."""
         self.lock = Turns()
-        self.cabling = Cabling(self.lock, self)
+        self.cabling = Cabling(self.lock, weakref.proxy(self))
         self._cubes = cubes
         # Not by name: an interface may be renamed while cubes are attached to it, and found by several names.
         self._points: dict[Located, AttachPoint] = {}

@@ -17,11 +17,11 @@ from dataclasses import replace
 
 from dynmon.bpf import BpfMap
 from dynmon.cubes.draining import by_map, drain
-from dynmon.cubes.errors import MetricNotFound, TokenForgotten
-from dynmon.cubes.splits import Split, splits_of
+from dynmon.cubes.errors import MetricNotFound, SinceWithPages, SplitWithPages, TokenForgotten
+from dynmon.cubes.splits import Split, drain_lane, splits_of
 from dynmon.cubes.tokens import Name, Tokens
 from dynmon.cubes.turns import Turns
-from dynmon.dataplane import Dataplane, Departed, LoadedPath
+from dynmon.dataplane import Dataplane, LoadedPath
 from dynmon.errors import InvalidInputError, KernelError
 from dynmon.metrics import BoundMetric, Page, Reading
 from dynmon.metrics.accounts import Account
@@ -29,26 +29,13 @@ from dynmon.metrics.events import BoundEvents
 from dynmon.metrics.extraction import Entries
 from dynmon.metrics.ledger import Ledger
 from dynmon.metrics.readings import NOT_DRAINED, note_on, now
+from dynmon.metrics.tally import Tally
 from dynmon.models import Direction
 from dynmon.settings import ReadLimits
 
 Item = Account | Split | BoundEvents
 BEGINNING = ""
 NO_WINDOWS = "a {kind} has no windows; read it without since"
-
-
-class SinceWithPages(InvalidInputError):
-    """A window comes as a whole."""
-
-    def __init__(self) -> None:
-        super().__init__("since and limit cannot be combined: a window is read as a whole; give one of them")
-
-
-class SplitWithPages(InvalidInputError):
-    """The value for each interface comes as a whole."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"metric {name!r} is split per interface, and is read as a whole: leave limit out")
 
 
 class Reads:
@@ -99,7 +86,10 @@ class Reads:
                 for each in splits_of(self._items[direction]):
                     if each.name == split.name and split.rest.is_heir_of(each.rest):
                         split.succeed(each, self._dataplane.lanes(direction))
-            self._items[direction] = list(fresh)
+            events = self.event_metrics()
+            self._items[direction] = [
+                each.going_on_from(events) if isinstance(each, BoundEvents) else each for each in fresh
+            ]
         self._follow()
         self._tokens.forget_all_but(ledger for each in self._accounts() for ledger in each.ledgers)
 
@@ -160,7 +150,8 @@ class Reads:
 
         def entries(metric: BoundMetric) -> tuple[BoundMetric, Entries | None]:
             account = accounts[id(metric)]
-            return account.export(self._live(account), pops=pops)
+            with account.tally.reading():
+                return account.export(self._live(account), pops=pops)
 
         return entries
 
@@ -172,6 +163,15 @@ class Reads:
         """Entries of the metrics of a path that were drained and not kept: there was no room for them."""
         with self.lock:
             return sum(each.dropped for each in self._accounts() if each.metric.direction is direction)
+
+    def tallies(self) -> list[tuple[BoundMetric, Tally, int]]:
+        """What reading each metric has come to, and how many series the last scrape had folded."""
+        values = [each for items in self._items.values() for each in items if not isinstance(each, BoundEvents)]
+        return [(each.metric, each.tally, each.folded) for each in values]
+
+    def event_metrics(self) -> list[BoundEvents]:
+        """The metrics of both paths whose maps have records."""
+        return [each for items in self._items.values() for each in items if isinstance(each, BoundEvents)]
 
     def settle(self) -> None:
         """Take over what a switch that did not come to its end has left behind; to be used with the lock held.
@@ -239,10 +239,11 @@ class Reads:
             parts = tuple(self._reading(each, timestamp, drain=drain) for each in item.accounts)
             return Reading(item.name, timestamp, item.metric, None, split=parts)
         live = self._live(item)
-        if drain:
-            metric, entries, cursor = item.take(live, page)
-            return Reading(item.name, timestamp, metric, entries, note_on(entries), cursor)
-        metric, seen = item.look(live)
+        with item.tally.reading():
+            if drain:
+                metric, entries, cursor = item.take(live, page)
+                return Reading(item.name, timestamp, metric, entries, note_on(entries), cursor)
+            metric, seen = item.look(live)
         note = note_on(seen) if seen is not None else NOT_DRAINED.format(kind=item.kind)
         return Reading(item.name, timestamp, metric, seen, note)
 
@@ -266,13 +267,13 @@ class Reads:
             return self._windows_of_split(item, timestamp, marks)
         if not item.has_windows:
             return Reading(item.name, timestamp, item.metric, None, NO_WINDOWS.format(kind=item.kind))
-        if marks is None:
-            metric, entries = item.since(self._live(item), None)
-            return Reading(item.name, timestamp, metric, entries)
-        ledger, mark = marks.get(_name_of(item), (None, None))
-        if ledger is None or ledger is not item.ledger:
-            raise TokenForgotten(self._cube, f"of {item.name!r}")
-        metric, entries = item.since(self._live(item), mark)
+        mark = None
+        if marks is not None:
+            ledger, mark = marks.get(_name_of(item), (None, None))
+            if ledger is None or ledger is not item.ledger:
+                raise TokenForgotten(self._cube, f"of {item.name!r}")
+        with item.tally.reading():
+            metric, entries = item.since(self._live(item), mark)
         return Reading(item.name, timestamp, metric, entries)
 
     def _windows_of_split(
@@ -352,23 +353,8 @@ class Reads:
             return
         self._wait()
         for departed in list(self._dataplane.departed):
-            self._drain_lane(departed)
+            drain_lane(departed, list(splits_of(self._items[departed.direction])))
             self._dataplane.close_departed(departed)
-
-    def _drain_lane(self, departed: Departed) -> None:
-        lane, splits = departed.lane, list(splits_of(self._items[departed.direction]))
-        own = [each.account_of(lane, departed.name) for each in splits]
-        accounts = by_map(own)
-        for each in own:
-            each.see(lane.maps[each.metric.bpf_map.info.name])
-        for name in lane.split:
-            drain(lane.maps[name], accounts)
-            if lane.idle and name in lane.swapping:
-                drain(lane.idle.maps[name], accounts)
-        for each in own:
-            each.see(lane.maps[each.metric.bpf_map.info.name])
-        for split in splits:
-            split.drained(departed)
 
     def _follow(self) -> None:
         """Know the lanes that there are; to be used with both locks held."""

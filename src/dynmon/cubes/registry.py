@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,9 @@ from dynmon.cubes.errors import AllPassive, CubeExists, CubeNotFound
 from dynmon.cubes.following import Following
 from dynmon.cubes.placing import Placing
 from dynmon.cubes.simplebridge import SimpleBridge
+from dynmon.cubes.timing import ProgramTiming
 from dynmon.dataplane import Foundry, ProgramLog
+from dynmon.metrics.limits import SeriesBudget
 from dynmon.models import AttachRequest, BridgeConfig, CubeConfig, DetachRequest
 from dynmon.models.cube import check_cube_name
 from dynmon.settings import DEFAULT_READ_LIMITS, ReadLimits
@@ -48,15 +51,19 @@ class CubeRegistry:
         self._pins = pins
         self._read_limits = read_limits
         self._passive = passive
+        self._series = SeriesBudget(read_limits.series)
         self._grace = GracePeriod()
         self._ids = itertools.count(1)
         # Reentrant: a library's cube may be deleted by the garbage collector while its thread is in here.
         self._lock = threading.RLock()
         self._cubes: dict[str, Cube] = {}
         self._reserved: set[str] = set()
-        self.placing = Placing(self.cubes)
+        self.timing = ProgramTiming()
+        # Not a cycle: a forked child must let go of all this at once, without a garbage collection.
+        registry = weakref.proxy(self)
+        self.placing = Placing(lambda: registry.cubes())
         self.cabling = self.placing.cabling
-        self._following = Following(self.placing, self.cubes)
+        self._following = Following(self.placing, lambda: registry.cubes())
 
     def create(self, name: str, config: CubeConfig) -> DynmonCube:
         """Make a dynmon cube.
@@ -72,8 +79,17 @@ class CubeRegistry:
             cube_id = next(self._ids)
             self._log.register(cube_id, name)
             try:
-                lock, wait = self.placing.lock, self._grace.wait
-                cube = DynmonCube(name, cube_id, config, self._foundry, lock, wait, self._read_limits, self._pins)
+                cube = DynmonCube(
+                    name,
+                    cube_id,
+                    config,
+                    self._foundry,
+                    self.placing.lock,
+                    self._grace.wait,
+                    self._read_limits,
+                    self._pins,
+                    self._series,
+                )
             except BaseException:
                 self._log.forget(cube_id)
                 raise
@@ -210,6 +226,7 @@ class CubeRegistry:
         """Take everything down."""
         for cube in self.all_cubes():
             self.delete(cube.name)
+        self.timing.close()
         self._grace.close()
 
     def __enter__(self) -> CubeRegistry:

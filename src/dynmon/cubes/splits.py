@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from dynmon.cubes.draining import by_map, drain
 from dynmon.dataplane import Departed, LoadedPath
 from dynmon.metrics import BoundMetric
 from dynmon.metrics.accounts import Account
+from dynmon.metrics.tally import Tally
 from dynmon.settings import ReadLimits
 
 MOST_DEPARTED = 64
@@ -46,6 +48,19 @@ class Split:
         """Those of the interfaces that the cube is at, in the order of its attachments, and those of the others."""
         return [*self._present.values(), *self._gone.values(), *([self.rest] if self._has_rest else [])]
 
+    @property
+    def tally(self) -> Tally:
+        """What reading all its maps has come to."""
+        total = Tally()
+        for each in (*self._present.values(), *self._gone.values(), self.rest):
+            total.add(each.tally)
+        return total
+
+    @property
+    def folded(self) -> int:
+        """How many series the last scrape had folded, of all interfaces together."""
+        return sum(each.folded for each in self.accounts)
+
     def succeed(self, before: Split, lanes: Sequence[tuple[str, LoadedPath]]) -> None:
         """Go on with what is known of maps that go on, those of `lanes` among them."""
         self.rest.succeed(before.rest, [])
@@ -68,7 +83,7 @@ class Split:
         account, name = self._present.pop(departed.lane), departed.name
         if name in self._gone:
             self._fold(name)
-        account.metric = replace(self.metric, interface=name)
+        account.be(replace(self.metric, interface=name))
         self._gone[name] = account
         if len(self._gone) > MOST_DEPARTED:
             self._fold(next(iter(self._gone)))
@@ -81,7 +96,7 @@ class Split:
             if before := self._gone.pop(name, None):
                 account.succeed(before, [])
         elif account.metric.interface != name:
-            account.metric = replace(account.metric, interface=name)
+            account.be(replace(account.metric, interface=name))
         return account
 
     def _new(self, lane: LoadedPath, name: str) -> Account:
@@ -91,6 +106,27 @@ class Split:
     def _fold(self, name: str) -> None:
         self.rest.absorb(self._gone.pop(name))
         self._has_rest = True
+
+
+def drain_lane(departed: Departed, splits: Sequence[Split]) -> None:
+    """Take over what the lane of an interface that the cube has left has counted, when the last packet has passed.
+
+    Raises:
+        KernelError: The kernel refused; nothing is lost.
+    """
+    lane = departed.lane
+    accounts = [each.account_of(lane, departed.name) for each in splits]
+    found = by_map(accounts)
+    for account in accounts:
+        account.see(lane.maps[account.metric.bpf_map.info.name])
+    for name in lane.split:
+        drain(lane.maps[name], found)
+        if lane.idle and name in lane.swapping:
+            drain(lane.idle.maps[name], found)
+    for account in accounts:
+        account.see(lane.maps[account.metric.bpf_map.info.name])
+    for each in splits:
+        each.drained(departed)
 
 
 def splits_of(items: Sequence[object]) -> Iterator[Split]:

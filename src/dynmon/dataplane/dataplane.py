@@ -14,63 +14,22 @@ are taken back; packets of that moment were counted by the new program and are l
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, Program, attach_tc
-from dynmon.dataplane.chain import AttachPoint, Chain
+from dynmon.bpf.program import Runs
+from dynmon.dataplane.attachment import Attachment
+from dynmon.dataplane.chain import AttachPoint
 from dynmon.dataplane.hook_map import OwnProgram
 from dynmon.dataplane.lanes import Departed, check_lanes, goes_on, new_lane
 from dynmon.dataplane.path import Foundry, LoadedPath
 from dynmon.dataplane.xdp_chain import XdpChain
 from dynmon.errors import DynmonError
 from dynmon.models import CubeType, Direction, Hook
-from dynmon.netdev import InterfaceNotFound, Located, Place
+from dynmon.netdev import InterfaceNotFound, Located
 
 XDP_MODES = {CubeType.XDP_SKB: "skb", CubeType.XDP_DRV: "drv"}
-
-
-@dataclass(slots=True, eq=False)
-class Attachment:
-    """A port that a cube is attached to, and the links that hold its programs where that is.
-
-    Nothing runs while `point` is None: the cube's port that is meant is plugged into nothing, the interface went away
-    and is awaited, or the kernel refused, which is the `trouble` then. `lanes` are what runs of paths with split maps.
-
-    No descriptor of a namespace is among it: that would keep the namespace alive. See `dynmon.netdev.namespaces`.
-    """
-
-    chain: Chain
-    place: Place  # as it was asked for
-    point: AttachPoint | None
-    selector: str = ""  # what has brought the cube here; "" where this place was asked for
-    returns: bool = False  # whether an interface that went away is awaited
-    trouble: str = ""
-    links: dict[Direction, Link] = field(default_factory=dict)
-    lanes: dict[Direction, LoadedPath] = field(default_factory=dict)
-
-    def interface_name(self) -> str | None:
-        """What the interface is called now that the links are at; None when there is none."""
-        if self.point is None:
-            return None
-        try:
-            return self.point.located.name()
-        except OSError as error:
-            # A namespace that we do not find any more may live on; where a link is still at an interface, it does.
-            if error.errno == errno.ENXIO or not any(link.is_attached() for link in self.links.values()):
-                return None
-            return self.place.interface
-
-    def current_name(self) -> str | None:
-        """The port as it was asked for, by the name that the interface has now; None when the interface is gone."""
-        if not self.chain.is_port:
-            name = self.interface_name()
-            if name is None:
-                return None
-            self.place = self.place.renamed(name)
-        return str(self.place)
 
 
 class Dataplane:
@@ -83,6 +42,7 @@ class Dataplane:
         self._paths: dict[Direction, LoadedPath] = {}
         self._attachments: list[Attachment] = []
         self._departed: list[Departed] = []
+        self._past_runs: dict[Direction, Runs] = {}  # of lanes that have departed
 
     @property
     def paths(self) -> Mapping[Direction, LoadedPath]:
@@ -101,7 +61,7 @@ class Dataplane:
 
     def lanes(self, direction: Direction) -> list[tuple[str, LoadedPath]]:
         """The lanes of a path that run, in the order of the attachments, with what each interface is called now."""
-        return [(_name(each), each.lanes[direction]) for each in self._attachments if direction in each.lanes]
+        return [(each.last_name(), each.lanes[direction]) for each in self._attachments if direction in each.lanes]
 
     def close_departed(self, departed: Departed) -> None:
         """Give back the maps and programs of a lane that was drained."""
@@ -112,6 +72,28 @@ class Dataplane:
         """The link that holds the program of `direction` at `point`."""
         at = next((each for each in self._attachments if each.point is point), None)
         return at.links.get(direction) if at else None
+
+    def attached(self) -> Iterator[tuple[str, Direction, bool]]:
+        """Each place by its name of today, each direction that has code, and whether that runs there.
+
+        It does not where there is no interface now, where the kernel refused, and where somebody else has detached the
+        link, of which we would not know at clsact.
+        """
+        for attachment in self._attachments:
+            if (name := attachment.current_name()) is None:
+                if not attachment.returns:
+                    continue  # it is forgotten with the next change
+                name = str(attachment.place)
+            for direction in self._paths:
+                link = attachment.links.get(direction)
+                yield name, direction, link is not None and (link.kind == "clsact" or link.is_attached())
+
+    def runs(self, direction: Direction) -> Runs:
+        """How often the code of `direction` ran, in both of its copies: while the kernel timed programs."""
+        path = self._paths.get(direction)
+        lanes = [each.lanes[direction] for each in self._attachments if direction in each.lanes]
+        past = self._past_runs.get(direction, Runs())
+        return sum((each.runs() for each in ([path, *lanes] if path else [])), past)
 
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; the descriptors belong to the paths."""
@@ -145,6 +127,7 @@ class Dataplane:
                     # It went away meanwhile: no packet comes there.
             undo.pop_all()
         for direction, path in changes.items():
+            self._past_runs.pop(direction, None)
             old = self._paths.pop(direction, None)
             if path:
                 self._paths[direction] = path
@@ -217,7 +200,7 @@ class Dataplane:
 
         What the kernel says where it refuses is the attachment's `trouble` then.
         """
-        _close_links(attachment)
+        attachment.close_links()
         attachment.point, attachment.trouble = point, ""
         try:
             self._run_paths(attachment)
@@ -270,9 +253,11 @@ class Dataplane:
 
     def _stop(self, attachment: Attachment) -> None:
         """Run there no more; the lanes are left to be drained."""
-        self._departed += [Departed(_name(attachment), way, lane) for way, lane in attachment.lanes.items()]
+        for direction, lane in attachment.lanes.items():
+            self._past_runs[direction] = self._past_runs.get(direction, Runs()) + lane.runs()
+            self._departed.append(Departed(attachment.last_name(), direction, lane))
         attachment.lanes.clear()
-        _close_links(attachment)
+        attachment.close_links()
 
     def _leave_chain(self, attachment: Attachment) -> None:
         if self in attachment.chain.members:
@@ -349,18 +334,6 @@ class Dataplane:
             namespace=located.namespace,
             before=point.successor(self, direction),
         )
-
-
-def _name(attachment: Attachment) -> str:
-    """What the interface is called, or was last."""
-    return attachment.current_name() or str(attachment.place)
-
-
-def _close_links(attachment: Attachment) -> None:
-    with ExitStack() as all_of_them:  # whatever becomes of the others
-        for link in attachment.links.values():
-            all_of_them.callback(link.close)
-        attachment.links.clear()
 
 
 def _runs(link: Link, program: Program) -> bool:

@@ -26,6 +26,7 @@ from dynmon.bpf import (
     ProgramType,
 )
 from dynmon.bpf.pins import PIN_BY_NAME
+from dynmon.bpf.program import Runs
 from dynmon.btf import Btf
 from dynmon.compiler import Artifact, Compiler, Spelling
 from dynmon.dataplane.constants import READ_ONLY, encode_constants
@@ -332,6 +333,10 @@ class LoadedPath:
     def maps(self) -> Mapping[str, BpfMap]:
         """The maps that the program counts in, by the names the code gives them."""
         return self.loaded.maps
+
+    def runs(self) -> Runs:
+        """How often the program ran, in both of its copies: while the kernel timed programs."""
+        return sum((each.program.runs() for each in (self.loaded, self.idle) if each), Runs())
 
     def flip(self) -> None:
         """Let the idle copy be the active one from now on; telling the hook is the caller's."""

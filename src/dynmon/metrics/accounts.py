@@ -20,6 +20,7 @@ from dynmon.metrics.ledger import BEGINNING, Ledger
 from dynmon.metrics.nested import nested_page, read_nested
 from dynmon.metrics.paging import InvalidCursor, Page, decode_cursor, encode_cursor, first, rows_of
 from dynmon.metrics.readings import QUEUES, own_part
+from dynmon.metrics.tally import Tally
 from dynmon.metrics.value_types import ARRAYS, TypedPlan
 from dynmon.models import MetricType
 from dynmon.settings import ReadLimits
@@ -46,6 +47,8 @@ class Account:
         # What was taken out for the JSON reader, who has not had it yet: of a queue, or behind the end of a page.
         self._waiting: Entries | None = None
         self._dropped = 0  # of values that wait
+        self.tally = Tally()
+        self._is_just_drained = False
 
     @property
     def name(self) -> str:
@@ -61,6 +64,8 @@ class Account:
         """Go on with what is known of the map: by the same metric `before`, which ends, or else by `others`."""
         whole = next((ledger for each in others if (ledger := each._whole)), None)
         if before:
+            self.tally = before.tally
+            self.metric.series_limit.succeed(before.metric.series_limit)
             self._waiting = before._waiting
             # What was observed is of no use once the map is drained: less in it is not a counter that was set back.
             self._observed = None if self._is_swapping else before._observed
@@ -87,6 +92,12 @@ class Account:
         elif other._drained:
             self._drained, self._shown = other._drained, other._shown
         self._observed = None
+        self.tally.add(other.tally)
+
+    def be(self, metric: BoundMetric) -> None:
+        """Be the account of `metric`, which is the same by another name."""
+        metric.series_limit.succeed(self.metric.series_limit)
+        self.metric = metric
 
     def keep(self, entries: Entries) -> None:
         """Take over `entries`, just as they came out of the metric's map."""
@@ -170,6 +181,11 @@ class Account:
         return self._wide(observed), observed.with_live(before, entries)
 
     @property
+    def folded(self) -> int:
+        """How many series the last scrape had folded into one."""
+        return self.metric.series_limit.folded
+
+    @property
     def has_windows(self) -> bool:
         """Whether it can be read since a token: queues give each value once, and maps of maps are many maps."""
         return not self.is_queue and self.metric.inner is None
@@ -230,7 +246,21 @@ class Account:
     def _live(self, live: BpfMap) -> Entries:
         if self.metric.inner is not None:
             return read_nested(self.metric, self._limits.read_bytes)
-        return own_part(self.metric, extract(live, self._limits.read_bytes))
+        entries = extract(live, self._limits.read_bytes)
+        if self._is_just_drained:  # what came behind the switch is not how full the map gets
+            self._is_just_drained = False
+        else:
+            self._found(len(entries))
+        return own_part(self.metric, entries)
+
+    def drained(self, entries: int) -> None:
+        """So many entries were in the idle copy of the map."""
+        self._is_just_drained = not self.is_queue
+        self._found(entries)
+
+    def _found(self, entries: int) -> None:
+        if self.metric.bpf_map.info.map_type not in ARRAYS:  # they have all of their indexes always
+            self.tally.entries = entries
 
     def _page(self, live: BpfMap, wanted: Page) -> tuple[Entries, str | None]:
         if self.metric.inner is not None:
@@ -273,7 +303,9 @@ class Account:
 
     def _pop(self, live: BpfMap, limit: int) -> None:
         if limit > 0:
-            self.keep(pop(live, limit))
+            values = pop(live, limit)
+            self._found(len(values))
+            self.keep(values)
 
 
 def nothing(bpf_map: BpfMap) -> Entries:

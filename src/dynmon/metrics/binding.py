@@ -9,7 +9,10 @@ from functools import cached_property
 from dynmon.bpf import BpfMap
 from dynmon.btf import Btf, GlobalVariable, Plan, UndecodableType
 from dynmon.btf.types import Section
-from dynmon.metrics.errors import UnknownMap, UnknownVariable, UnreadableMap, UnusableMerge
+from dynmon.metrics.errors import UnknownMap, UnknownVariable, UnreadableMap, UnusableMerge, UnusableMetadata
+from dynmon.metrics.exports import Export, MapShape, export_of, shape_of
+from dynmon.metrics.fields import Misfit
+from dynmon.metrics.limits import SeriesLimit
 from dynmon.metrics.refusals import (
     CONSTANTS,
     QUEUES,
@@ -79,6 +82,34 @@ class BoundMetric:
         by_path = {"": rules} if isinstance(rules, Merge) else rules or {}
         return Widened.of(self.value, self.value_type.type_name, by_path)
 
+    @cached_property
+    def export(self) -> Export | None:
+        """What it exports; None for one that is read as JSON only.
+
+        Raises:
+            Misfit: The configuration asks for what the map does not have.
+        """
+        metadata = self.config.open_metrics_metadata
+        return export_of(self.config, metadata, self.shape) if metadata else None
+
+    @property
+    def shape(self) -> MapShape:
+        """What of its map decides on its export."""
+        info, key, value = self.bpf_map.info, self.key_type, self.value_type
+        return shape_of(
+            info.map_type,
+            info.max_entries,
+            (key.plan, key.type_name) if key else None,
+            (value.plan, value.type_name),
+            is_variable=self.variable is not None,
+        )
+
+    @cached_property
+    def series_limit(self) -> SeriesLimit:
+        """Which of its series are exported by themselves, for as long as it lives."""
+        metadata = self.config.open_metrics_metadata
+        return SeriesLimit(metadata.series_limit if metadata else None)
+
     @property
     def key(self) -> Plan | None:
         """How keys are decoded."""
@@ -97,16 +128,19 @@ class BoundMetric:
         maps: Mapping[str, BpfMap],
         btf: Btf,
         declared: Sequence[str] = (),
+        number: int | None = None,
     ) -> BoundMetric:
         """Find what `config` names among `maps` or the variables in `btf`, and its types.
 
         `declared` are all maps that the code declares, also those that were not made because nothing uses them.
+        `number` is the metric's place among those of its path, for refusals.
 
         Raises:
             UnknownMap: There is no such map.
             UnknownVariable: There is no such variable.
             UnreadableMap: It has no values to read, its flags forbid that, or they cannot be decoded.
             UnusableMerge: Its values cannot be put together as the configuration says.
+            UnusableMetadata: It cannot be exported as the configuration says.
         """
         variable = _find_variable(config, direction, btf, maps) if config.variable is not None else None
         name = variable.section if variable else str(config.map_name)
@@ -128,6 +162,7 @@ class BoundMetric:
             raise UnreadableMap(config.name, thing, direction, str(reason)) from reason
         metric = cls(config, direction, bpf_map, keys, values, variable, inner)
         _check_merge(metric, thing)
+        _check_export(metric, thing, number)
         return metric
 
 
@@ -177,3 +212,13 @@ def _check_merge(metric: BoundMetric, thing: str) -> None:
         _ = metric.widened
     except UnknownField as error:
         raise UnusableMerge(metric.config.name, thing, metric.direction, error.reason, error.hint) from error
+
+
+def _check_export(metric: BoundMetric, thing: str, number: int | None) -> None:
+    try:
+        _ = metric.export, metric.series_limit  # from now on it counts
+    except Misfit as misfit:
+        name, way = metric.config.name, metric.direction
+        place = "" if number is None else f"{way.path_name}.metric-configs[{number}]."
+        path = f"{place}open-metrics-metadata.{misfit.path}"
+        raise UnusableMetadata(name, thing, way, path, misfit.reason, misfit.hint) from misfit

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dynmon.bpf import MapType
 from dynmon.btf import Leaf, leaves_of
 from dynmon.metrics.binding import BoundMetric
-from dynmon.metrics.families import KEY, TOTAL, family_name, own_label, places, why_left_out
-from dynmon.metrics.readings import QUEUES
-from dynmon.models import MetricType
+from dynmon.metrics.exports import QUEUES, Export
+from dynmon.metrics.families import why_left_out
 
 JSON_ONLY = "it has no open-metrics-metadata: it is read as JSON only"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A label or a family that a metric exports: from which part of its map, decoded by what, and why."""
+
+    makes: str
+    source: str
+    decoder: str
+    why: str
+
+    def wire(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class MetricDescription:
     """A metric in words.
 
-    `key` and `value` say how each part is decoded and why. `series` is how many samples it can export at most, told by
-    the labels `labels`; `exported_as` is the type and name of those samples, and where there are none, `left_out` is
-    the reason.
+    `key` and `value` say how each part is decoded and why. `series` is how many label sets it can export at most, told
+    apart by the labels `labels`; `exported_as` are the types and names of its samples, and where there are none,
+    `left_out` is the reason. `decisions` say where each label and each family comes from.
     """
 
     name: str
@@ -36,6 +49,7 @@ class MetricDescription:
     exported_as: str | None
     left_out: str | None
     notes: tuple[str, ...]
+    decisions: tuple[Decision, ...] = ()
 
     def wire(self) -> dict[str, Any]:
         """As a JSON object with kebab-case keys; what does not apply is null."""
@@ -51,22 +65,15 @@ class MetricDescription:
             "exported-as": self.exported_as,
             "left-out": self.left_out,
             "notes": list(self.notes),
+            "decisions": [decision.wire() for decision in self.decisions],
         }
 
 
 def describe(metric: BoundMetric) -> MetricDescription:
     """Describe a metric without reading its map."""
-    info, config = metric.bpf_map.info, metric.config
-    metadata = config.open_metrics_metadata
-    left_out = why_left_out(metric, metadata, drain=True) if metadata else JSON_ONLY
-    label = own_label(metric)
-    exported_as, series = None, 0
-    labels: tuple[str, ...] = ()
-    if metadata and left_out is None:
-        suffix = TOTAL if metadata.type is MetricType.COUNTER else ""
-        exported_as = f"{metadata.type} {family_name(config.name, metadata)}{suffix}"
-        series = info.max_entries if label == KEY else places(metric)
-        labels = (*(each.name for each in metadata.labels or ()), *([label] if label else []))
+    info, config, export = metric.bpf_map.info, metric.config, metric.export
+    left_out = why_left_out(metric, export, drain=True) if export else JSON_ONLY
+    exported = export if export and left_out is None else None
     keys = metric.key_type
     return MetricDescription(
         name=config.name,
@@ -75,12 +82,30 @@ def describe(metric: BoundMetric) -> MetricDescription:
         variable=config.variable,
         key=tuple(leaves_of(keys.plan, keys.type_name, "key")) if keys else (),
         value=tuple(_value(metric)),
-        series=series,
-        labels=labels,
-        exported_as=exported_as,
+        series=exported.capacity if exported else 0,
+        labels=_labels(exported) if exported else (),
+        exported_as=_names(exported) if exported else None,
         left_out=left_out,
-        notes=tuple(_notes(metric)),
+        notes=tuple(_notes(metric, exported)),
+        decisions=tuple(_decisions(exported)) if exported else (),
     )
+
+
+def _labels(export: Export) -> tuple[str, ...]:
+    return (*(label.name for label in export.metadata.labels or ()), *(part.name for part in export.parts))
+
+
+def _names(export: Export) -> str:
+    return ", ".join(f"{measure.type_word} {measure.name}{measure.suffix}" for measure in export.measures)
+
+
+def _decisions(export: Export) -> Iterator[Decision]:
+    for part in export.parts:
+        source = ".".join(filter(None, ("key", part.field.name)))
+        yield Decision(f"label {part.name}", source, part.decoded_by, part.why)
+    for measure in export.measures:
+        source = ".".join(filter(None, ("value", measure.path)))
+        yield Decision(f"{measure.type_word} {measure.name}{measure.suffix}", source, measure.scaling, measure.why)
 
 
 def _value(metric: BoundMetric) -> Iterator[Leaf]:
@@ -92,12 +117,14 @@ def _value(metric: BoundMetric) -> Iterator[Leaf]:
                 yield from leaves_of(typed.plan, typed.type_name, f"value[].{word}")
 
 
-def _notes(metric: BoundMetric) -> list[str]:
-    map_type, notes = metric.bpf_map.info.map_type, []
+def _notes(metric: BoundMetric, export: Export | None) -> list[str]:
+    map_type = metric.bpf_map.info.map_type
+    notes = list(export.notes) if export else []
     if metric.inner:
         notes.append("the maps inside of it are opened one by one, which takes CAP_SYS_ADMIN")
     if map_type.is_per_cpu:
-        notes.append("as JSON a value for each possible CPU, exported as their sum")
+        how = "each with its label" if export and export.splits_cpus else "as their sum"
+        notes.append(f"as JSON a value for each possible CPU, exported {how}")
     if map_type in QUEUES:
         notes.append(
             f"every read of its value empties the {map_type.name.lower()}; the daemon-wide /metrics leaves it out"

@@ -80,3 +80,17 @@ class UnusableMerge(UnusableMap):
 
     def fields(self) -> Mapping[str, Any]:
         return {**super().fields(), "reason": self.reason}
+
+
+class UnusableMetadata(UnusableMap):
+    """A metric cannot be exported as its `open-metrics-metadata` says; `path` is the place of what is wrong."""
+
+    def __init__(self, metric: str, thing: str, direction: Direction, path: str, reason: str, hint: str = "") -> None:
+        super().__init__(
+            metric, thing, direction, f"of the {direction} code cannot be exported like that: {path}: {reason}", hint
+        )
+        self.path = path
+        self.reason = reason
+
+    def fields(self) -> Mapping[str, Any]:
+        return {**super().fields(), "path": self.path, "reason": self.reason}

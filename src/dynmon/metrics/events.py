@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,15 @@ NO_TYPE = (
 )
 
 
+@dataclass(slots=True)
+class EventTally:
+    """What was taken out of a map of records; `undecoded` are those that have fewer bytes than their type."""
+
+    records: int = 0
+    lost: int = 0
+    undecoded: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundEvents:
     """An event metric with its map and the type of the records, None where nobody gave one.
@@ -48,6 +57,7 @@ class BoundEvents:
     direction: Direction
     bpf_map: BpfMap
     value_type: TypedPlan | None
+    tally: EventTally = field(default_factory=EventTally)
 
     @property
     def name(self) -> str:
@@ -86,6 +96,19 @@ class BoundEvents:
             left_out=EVENTS,
             notes=() if typed else ("without a type its records are shown as hexadecimal digits",),
         )
+
+    def going_on_from(self, others: Sequence[BoundEvents]) -> BoundEvents:
+        """The metric with the tally of the one of the same name and map, if there is one among `others`."""
+        place = (self.direction, self.name, self.bpf_map.info.id)
+        before = [each for each in others if (each.direction, each.name, each.bpf_map.info.id) == place]
+        return replace(self, tally=before[0].tally) if before else self
+
+    def count(self, records: Sequence[Record], lost: int) -> None:
+        """So many were taken out of the map, whoever hears them; for the one thread that takes them."""
+        size = self.value_type.plan.size if self.value_type else 0
+        self.tally.records += len(records)
+        self.tally.lost += lost
+        self.tally.undecoded += sum(len(record.data) < size for record in records)
 
     def decode(self, records: Sequence[bytes]) -> Iterator[tuple[Any, str]]:
         """The value of each record, and a note on those that are not what they should be."""

@@ -6,18 +6,17 @@ an exponent where Go (and so Prometheus itself) writes one.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from dynmon.metrics.merging import merge
-from dynmon.metrics.model import Family, FamilyType, Labels, Number, Sample
+from dynmon.metrics.model import SUFFIXES, Family, FamilyType, Labels, Number, SampleBlock
+from dynmon.rendering import Form, Literal, Part, float_text, render_chunks
 
 MAX_NOTES = 4
 MAX_NOTE_CHARACTERS = 300
-GO_PRECISION = 6  # strconv.FormatFloat(x, 'g', -1, 64) takes %e from this exponent on
-GO_LOWEST_EXPONENT = -4
+CHUNK_LINES = 1 << 12
 
 
 class ExpositionFormat(StrEnum):
@@ -38,19 +37,25 @@ CONTENT_TYPES = {
 }
 
 
-def expose(families: Iterable[Family], exposition_format: ExpositionFormat, own: Iterable[Family] = ()) -> str:
-    """Merge `families` behind the daemon's `own` and write them in the given form."""
+def expose(
+    families: Iterable[Family], exposition_format: ExpositionFormat, own: Iterable[Family] = ()
+) -> Iterator[bytes]:
+    """Merge `families` behind the daemon's `own`, and write them in the given form, piece by piece."""
     return RENDERERS[exposition_format](merge(families, own))
 
 
-def render_openmetrics(families: Iterable[Family]) -> str:
+def render_openmetrics(families: Iterable[Family]) -> Iterator[bytes]:
     """OpenMetrics 1.0; the names of the families and their samples must be unique, as `merge` makes them."""
-    return "".join(line for family in families for line in _openmetrics(family)) + "# EOF\n"
+    for family in families:
+        yield from _openmetrics(family)
+    yield b"# EOF\n"
 
 
-def render_text(families: Iterable[Family]) -> str:
+def render_text(families: Iterable[Family]) -> Iterator[bytes]:
     """Prometheus text 0.0.4; what it has no type for is written as gauges."""
-    return "".join(line for family in families for part in _parts(family) for line in _text(*part))
+    for family in families:
+        for part in _parts(family):
+            yield from _text(part)
 
 
 RENDERERS = {ExpositionFormat.OPENMETRICS: render_openmetrics, ExpositionFormat.TEXT: render_text}
@@ -60,25 +65,15 @@ def number_text(value: Number) -> str:
     """A sample's value."""
     if isinstance(value, int):
         return str(int(value))
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    assert isinstance(exponent, int)
-    scale = len(digits) + exponent - 1 if value else 0
-    if GO_LOWEST_EXPONENT <= scale < GO_PRECISION:
-        return f"{Decimal(repr(value)).normalize():f}"
-    first, rest = str(digits[0]), "".join(map(str, digits[1:]))
-    return f"{'-' * sign}{first}{'.' + rest if rest else ''}e{scale:+03d}"
+    return float_text(value, Form.EXPOSITION)
 
 
-def _openmetrics(family: Family) -> Iterator[str]:
-    yield f"# HELP {family.name} {_quoted(_help(family))}\n"
-    yield f"# TYPE {family.name} {family.type}\n"
+def _openmetrics(family: Family) -> Iterator[bytes]:
+    head = f"# HELP {family.name} {_quoted(_help(family))}\n# TYPE {family.name} {family.type}\n"
     if family.unit:
-        yield f"# UNIT {family.name} {family.unit}\n"
-    yield from _sample_lines(family.name, family.samples)
+        head += f"# UNIT {family.name} {family.unit}\n"
+    yield head.encode()
+    yield from _samples(family)
 
 
 # What follows a family's name, and its type, in the older format.
@@ -92,26 +87,72 @@ TEXT_FORMS = {
 STRANGERS = ("_created", "_gcount", "_gsum")  # suffixes that the older format does not know
 
 
-def _parts(family: Family) -> Iterator[tuple[str, str, str, list[Sample]]]:
+def _parts(family: Family) -> Iterator[tuple[str, Family]]:
+    """The type and the family, by another name and with other suffixes, that a family is in the older format."""
     suffix, type_name = TEXT_FORMS.get(family.type, ("", family.type.value))
-    known = [sample for sample in family.samples if sample.suffix not in STRANGERS]
-    cut = [Sample(sample.suffix.removeprefix(suffix), sample.labels, sample.value) for sample in known]
-    yield family.name + suffix, type_name, _help(family), cut
+    cut = {each: each.removeprefix(suffix) for each in SUFFIXES[family.type] if each not in STRANGERS}
+    yield type_name, replace(_with_suffixes(family, cut), name=family.name + suffix, help=_help(family))
     for stranger in STRANGERS:
-        samples = [Sample("", item.labels, item.value) for item in family.samples if item.suffix == stranger]
-        if samples:
-            yield family.name + stranger, "gauge", family.help, samples
+        alone = _with_suffixes(family, {stranger: ""})
+        if alone.samples or alone.blocks:
+            yield "gauge", replace(alone, name=family.name + stranger)
 
 
-def _text(name: str, type_name: str, documentation: str, samples: list[Sample]) -> Iterator[str]:
-    yield f"# HELP {name} {_escaped(documentation)}\n"
-    yield f"# TYPE {name} {type_name}\n"
-    yield from _sample_lines(name, samples)
+def _with_suffixes(family: Family, suffixes: Mapping[str, str]) -> Family:
+    """The family with only the samples that have one of the suffixes, which become others."""
+    samples = [
+        sample._replace(suffix=suffixes[sample.suffix]) for sample in family.samples if sample.suffix in suffixes
+    ]
+    blocks = []
+    for block in family.blocks:
+        lines = [replace(line, suffix=suffixes[line.suffix]) for line in block.lines if line.suffix in suffixes]
+        if lines:
+            blocks.append(replace(block, lines=tuple(lines)))
+    return replace(family, samples=tuple(samples), blocks=tuple(blocks))
 
 
-def _sample_lines(name: str, samples: Iterable[Sample]) -> Iterator[str]:
-    for sample in samples:
-        yield f"{name}{sample.suffix}{_labels(sample.labels)} {number_text(sample.value)}\n"
+def _text(part: tuple[str, Family]) -> Iterator[bytes]:
+    type_name, family = part
+    yield f"# HELP {family.name} {_escaped(family.help)}\n# TYPE {family.name} {type_name}\n".encode()
+    yield from _samples(family)
+
+
+def _samples(family: Family) -> Iterator[bytes]:
+    lines = [
+        f"{family.name}{sample.suffix}{_labels(sample.labels)} {number_text(sample.value)}\n"
+        for sample in family.samples
+    ]
+    if lines:
+        yield "".join(lines).encode()
+    for block in family.blocks:
+        rows_each = max(1, CHUNK_LINES // len(block.lines))
+        yield from render_chunks(_block_parts(family.name, block), block.rows, rows_each)
+
+
+def _block_parts(name: str, block: SampleBlock) -> list[Part]:
+    """What writes all samples of one row."""
+    parts: list[Part] = []
+    constant = [f'{label}="{_quoted(value)}"' for label, value in block.constant]
+    for line in block.lines:
+        text = f"{name}{line.suffix}" + ("{" if constant or line.labels else "") + ",".join(constant)
+        separator = "," if constant else ""
+        for label, writers in line.labels:
+            parts += [Literal(f'{text}{separator}{label}="'.encode()), *writers]
+            text, separator = '"', ","
+        parts += [Literal((text + ("} " if constant or line.labels else " ")).encode()), *line.value, Literal(b"\n")]
+    return _joined(parts)
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    """The parts with literals that follow one another as one."""
+    joined: list[Part] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        if isinstance(part, Literal) and isinstance(last, Literal):
+            joined[-1] = Literal(last.text + part.text)
+        else:
+            joined.append(part)
+    return joined
 
 
 def _labels(labels: Labels) -> str:

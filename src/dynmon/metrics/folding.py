@@ -36,7 +36,7 @@ class Table:
     @classmethod
     def of(cls, keys: Rows, values: NDArray[np.uint8]) -> Table:
         """A table that nobody sorted yet."""
-        return cls(keys, values, _hashes(keys))
+        return cls(keys, values, hashes_of(keys))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -148,7 +148,8 @@ def _words(keys: Rows) -> NDArray[np.uint64]:
     return padded.view("<u8")
 
 
-def _hashes(keys: Rows) -> NDArray[np.uint64]:
+def hashes_of(keys: Rows) -> NDArray[np.uint64]:
+    """A word for each row: one row has the same as long as the process lives, two rows only by chance."""
     words = _words(keys)
     if words.shape[1] == 1:
         return words[:, 0]

@@ -1,15 +1,16 @@
 """Many families → families that can stand in one exposition: each name, and each series, once.
 
-Families of one name and type become one. Where two cannot stand together (another type, a name that the other one uses
-for its samples, a series that is already there) the first stays, and a note in its help says what is missing.
+Families of one name and type become one. Where two cannot stand together (another type, a name that the other one
+uses for its samples, a series that is there already, or may be) the first stays, and a note in its help says what is
+missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from dynmon.metrics.model import Family, FamilyType, Labels, Sample
+from dynmon.metrics.model import Family, FamilyType, Labels, Sample, SampleBlock
 
 
 def merge(families: Iterable[Family], own: Iterable[Family] = ()) -> list[Family]:
@@ -37,6 +38,7 @@ class _Draft:
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seen: set[tuple[str, Labels]] = field(default_factory=set)
+    blocks: list[SampleBlock] = field(default_factory=list)
 
     def join(self, family: Family) -> None:
         before = len(self.samples)
@@ -47,15 +49,16 @@ class _Draft:
                 self.seen.add(series)
                 self.samples.append(sample)
         missing = before + len(family.samples) - len(self.samples)
+        distinct = [block for block in family.blocks if not any(_may_clash(block, other) for other in self.blocks)]
+        missing += sum(block.samples for block in family.blocks if block not in distinct)
+        self.blocks += distinct
         if missing:
             self.notes.append(f"{_subject(family)}: samples with the labels of others are left out: {missing}")
         self.notes += family.notes
 
     def family(self) -> Family:
         first = self.first
-        return Family(
-            first.name, first.type, first.help, tuple(self.samples), tuple(self.notes), first.unit, first.source
-        )
+        return replace(first, samples=tuple(self.samples), notes=tuple(self.notes), blocks=tuple(self.blocks))
 
 
 class _Drafts:
@@ -93,6 +96,15 @@ class _Drafts:
         self._owners.update(dict.fromkeys(family.claimed_names, draft))
         draft.join(family)
         return draft
+
+
+def _may_clash(block: SampleBlock, other: SampleBlock) -> bool:
+    """Whether a sample of one may have the labels of one of the other's, as far as can be told without making them."""
+    names, other_names = ({name for line in each.lines for name, _ in line.labels} for each in (block, other))
+    constant, other_constant = dict(block.constant), dict(other.constant)
+    if names | constant.keys() != other_names | other_constant.keys():
+        return False
+    return all(constant[name] == other_constant[name] for name in constant.keys() & other_constant.keys())
 
 
 def _subject(family: Family) -> str:

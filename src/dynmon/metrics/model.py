@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dynmon.rendering import Part
+
 Number = int | float
 Labels = tuple[tuple[str, str], ...]
 
@@ -48,8 +53,34 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One sample of each row of a block: what writes its labels, behind the block's constant ones, and its value."""
+
+    suffix: str
+    labels: tuple[tuple[str, tuple[Part, ...]], ...]
+    value: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBlock:
+    """The samples of many series, which are not made until they are written: all `lines` of one row, then the next.
+
+    `constant` are labels that all samples have. The rows are bytes; what they mean, the parts of the lines know.
+    """
+
+    constant: Labels
+    lines: tuple[Line, ...]
+    rows: NDArray[np.uint8]
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.rows) * len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
-    """A name, a type, a help, and samples.
+    """A name, a type, a help, and samples: some one by one, those of maps in blocks.
 
     `notes` say what could not be exported and why; they are rendered behind the help. `source` is where the
     family comes from, for such notes.
@@ -62,11 +93,12 @@ class Family:
     notes: tuple[str, ...] = ()
     unit: str = ""
     source: str = ""
+    blocks: tuple[SampleBlock, ...] = ()
 
     @property
     def is_left_out(self) -> bool:
         """Whether there is nothing but the reasons why there is nothing."""
-        return bool(self.notes) and not self.samples
+        return bool(self.notes) and not self.samples and not self.blocks
 
     @property
     def claimed_names(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from dynmon.bpf import MapType
 from dynmon.metrics.binding import BoundMetric
 from dynmon.metrics.extraction import Entries, extract, pop
+from dynmon.metrics.json_parts import entries_as_json
 from dynmon.metrics.nested import NestedEntries, read_nested
 from dynmon.metrics.shapes import SHAPES
 
@@ -18,6 +19,8 @@ NOT_DRAINED = "reading a {kind} empties it, and this look must not change anythi
 # So many are decoded at once: the interpreter is never kept from its other threads for long.
 PART_ENTRIES = 4096
 PART_BYTES = 1 << 20
+# They are decoded sooner than a plan for their text is made.
+FEW_BYTES = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,26 @@ class Reading:
     def parts(self) -> Iterator[list[Any]]:
         """The value in lists of no more than `PART_ENTRIES`, for answers that are written as they are made."""
         if self.entries is not None:
-            row_bytes = (self.entries.keys.nbytes + self.entries.values.nbytes) // max(1, len(self.entries))
-            step = max(1, min(PART_ENTRIES, PART_BYTES // max(1, row_bytes)))
+            step = _step(self.entries)
             for start in range(0, len(self.entries), step):
                 yield self._decoded(self.entries.part(start, start + step))
 
+    def json(self) -> Iterator[bytes] | None:
+        """The same as the compact JSON of what stands in the list, written without decoding it.
+
+        None where that is not worth it, or not possible.
+        """
+        if self.entries is None or self.entries.keys.nbytes + self.entries.values.nbytes <= FEW_BYTES:
+            return None
+        return entries_as_json(self.metric, self.entries, _step(self.entries))
+
     def _decoded(self, entries: Entries) -> list[Any]:
         return SHAPES[self.metric.bpf_map.info.map_type](self.metric, entries)
+
+
+def _step(entries: Entries) -> int:
+    row_bytes = (entries.keys.nbytes + entries.values.nbytes) // max(1, len(entries))
+    return max(1, min(PART_ENTRIES, PART_BYTES // max(1, row_bytes)))
 
 
 def now() -> int:

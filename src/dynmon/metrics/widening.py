@@ -212,7 +212,7 @@ class _Layouts:
         fields: dict[int, Field] = {}
         columns: list[Column] = []
         end = 0
-        for group in _overlapping(plan.parts):
+        for group in overlapping(plan.parts):
             in_union = place.in_union or len(group) > 1
             layouts = [self._member(plan.parts[number], place, in_union) for number in group]
             parts = [plan.parts[number] for number in group]
@@ -232,9 +232,9 @@ class _Layouts:
         return self.of(part.plan, _Place(path, part.type_name, place.rule, in_union))
 
 
-def _overlapping(parts: tuple[Field, ...]) -> Iterator[list[int]]:
+def overlapping(parts: tuple[Field, ...]) -> Iterator[list[int]]:
     """The members by number, in the order of memory, those together that share bits."""
-    spans = sorted((*_bits(part), number) for number, part in enumerate(parts))
+    spans = sorted((*bit_span(part), number) for number, part in enumerate(parts))
     group: list[int] = []
     group_end = 0
     for start, end, number in spans:
@@ -247,7 +247,8 @@ def _overlapping(parts: tuple[Field, ...]) -> Iterator[list[int]]:
         yield group
 
 
-def _bits(part: Field) -> tuple[int, int]:
+def bit_span(part: Field) -> tuple[int, int]:
+    """The first bit of a member and the one behind its last, from the start of what it is in."""
     plan = part.plan.number if isinstance(part.plan, Boolean | Enumeration) else part.plan
     if isinstance(plan, Bits):
         return part.offset * 8 + plan.shift, part.offset * 8 + plan.shift + plan.bits

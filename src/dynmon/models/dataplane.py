@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import io
-import re
 import zlib
-from collections import Counter
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, JsonValue, StrictBool, StrictInt, model_validator
 
-from dynmon.models.base import Direction, Document, Hook, Merge, MetricType
+from dynmon.models.base import Direction, Document, Hook, Merge
+from dynmon.models.open_metrics import METRIC_NAME, OpenMetricsMetadata, refuse_duplicates
 
 MAX_CODE_CHARACTERS = 1 << 20
 MAX_OBJECT_BYTES = 16 << 20
@@ -20,11 +19,6 @@ MAX_MAP_ENTRIES = (1 << 32) - 1
 ELF_MAGIC = b"\x7fELF"
 GZIP_MAGIC = b"\x1f\x8b"
 DEFAULT_PATH_NAME = "Default path config"
-# The lexical rules of OpenMetrics 1.0, "ABNF"; the colon is left to recording rules there, but accepted.
-METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-# Added by Dynmon or given a meaning by OpenMetrics: a user's label of the same name would be ambiguous.
-RESERVED_LABELS = frozenset({"le", "quantile", "cube", "direction", "interface", "cpu", "index"})
 
 
 def _check_segment(name: str) -> str:
@@ -36,14 +30,6 @@ def _check_segment(name: str) -> str:
 
 
 Segment = Annotated[str, AfterValidator(_check_segment)]
-
-
-def _check_label_name(name: str) -> str:
-    if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
-        raise ValueError(f"{name!r} is not a label name (letters, digits and _, not starting with a digit or __)")
-    if name in RESERVED_LABELS:
-        raise ValueError(f"{name!r} is a reserved label name")
-    return name
 
 
 def decode_object(text: str) -> bytes:
@@ -80,26 +66,6 @@ def _check_object(text: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 TypeName = Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class Label(Document):
-    """A constant label on every sample of a metric."""
-
-    name: Annotated[str, AfterValidator(_check_label_name)]
-    value: str
-
-
-class OpenMetricsMetadata(Document):
-    """How a metric is exported as OpenMetrics; a metric without it is exported as JSON only."""
-
-    help: str
-    type: MetricType
-    labels: tuple[Label, ...] | None = None
-
-    @model_validator(mode="after")
-    def _labels_are_unique(self) -> OpenMetricsMetadata:
-        _refuse_duplicates([label.name for label in self.labels or ()], "label")
-        return self
 
 
 class ExtractionOptions(Document):
@@ -177,7 +143,7 @@ class PathConfig(Document):
 
     @model_validator(mode="after")
     def _metric_names_are_unique(self) -> PathConfig:
-        _refuse_duplicates([metric.name for metric in self.metric_configs], "metric")
+        refuse_duplicates([metric.name for metric in self.metric_configs], "metric")
         return self
 
     def wire(self) -> dict[str, Any]:
@@ -196,9 +162,3 @@ class DataplaneConfig(Document):
     def path(self, direction: Direction) -> PathConfig | None:
         """The path of `direction`, None when it is not mentioned."""
         return self.ingress_path if direction is Direction.INGRESS else self.egress_path
-
-
-def _refuse_duplicates(names: list[str], what: str) -> None:
-    duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
-    if duplicates:
-        raise ValueError(f"{what} name used more than once: {', '.join(duplicates)}")

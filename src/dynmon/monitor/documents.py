@@ -11,7 +11,8 @@ from typing import Any, TypedDict, TypeGuard
 
 from dynmon.errors import InvalidInputError, NotFoundError
 from dynmon.models import CubeConfig, CubeType, DataplaneConfig, Direction, LogLevel, MetricConfig, validate_document
-from dynmon.models.dataplane import ELF_MAGIC, GZIP_MAGIC, METRIC_NAME
+from dynmon.models.dataplane import ELF_MAGIC, GZIP_MAGIC
+from dynmon.models.open_metrics import METRIC_NAME
 
 Code = str | bytes | os.PathLike[str]
 Metric = str | Mapping[str, Any] | MetricConfig

@@ -176,7 +176,7 @@ class Monitor:
         Raises:
             NotRunning: The monitor is not open.
         """
-        return self.cube.open_metrics(ExpositionFormat.OPENMETRICS, drain=False)
+        return b"".join(self.cube.open_metrics(ExpositionFormat.OPENMETRICS, drain=False)).decode()
 
     def read(self, name: str | None = None, direction: str | None = None) -> Column:
         """A metric as a numpy structured array with the fields ``key``, where the map has keys, and ``value``.

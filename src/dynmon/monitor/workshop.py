@@ -26,6 +26,7 @@ from dynmon.metrics import BoundMetric
 from dynmon.metrics.binding import declared_names, declared_variables
 from dynmon.models import MetricConfig, PathConfig
 from dynmon.monitor.documents import metric_of
+from dynmon.rendering import ENGINE
 from dynmon.settings import CompileLimits, MapLimits
 
 
@@ -69,6 +70,7 @@ class Workshop:
             log = parts.enter_context(ProgramLog())
             loader = parts.enter_context(Loader())
             compiler = parts.enter_context(Compiler(_cache_dir(parts), CompileLimits()))
+            parts.enter_context(ENGINE.built_by(compiler.library))
             registry = CubeRegistry(Everything(compiler, loader, log, PublicMaps(), MapLimits()), log)
             parts.enter_context(registry)
             self._parts = parts.pop_all()

@@ -66,15 +66,15 @@ def constants(path: LoadedPath) -> Iterator[Constant]:
                 yield Constant(variable, path.btf.describe(path.btf.variables[variable].type_id), value)
 
 
-def bind(path: LoadedPath, config: MetricConfig) -> BoundMetric | BoundEvents:
-    """The metric on the maps of `path`.
+def bind(path: LoadedPath, config: MetricConfig, number: int | None = None) -> BoundMetric | BoundEvents:
+    """The metric on the maps of `path`, the so many-th of it where it is one of its configuration.
 
     Raises:
         InjectionError: It names a map that it cannot have.
     """
     if is_events(config, path.maps):
         return bind_events(config, path.placement.direction, path.maps, path.btf)
-    return BoundMetric.bind(config, path.placement.direction, path.maps, path.btf, path.loaded.declared)
+    return BoundMetric.bind(config, path.placement.direction, path.maps, path.btf, path.loaded.declared, number)
 
 
 def metric_of_map(path: LoadedPath, name: str) -> tuple[BoundMetric | None, str]:

@@ -110,7 +110,7 @@ def _direction(rehearsal: Rehearsal) -> Direction:
 
 
 def _bound(path: LoadedPath) -> list[BoundMetric | BoundEvents]:
-    return [bind(path, metric) for metric in path.config.metric_configs]
+    return [bind(path, metric, number) for number, metric in enumerate(path.config.metric_configs)]
 
 
 def _check_swaps(rehearsal: Rehearsal, paths: Mapping[Direction, LoadedPath]) -> None:
@@ -223,7 +223,7 @@ def _counted(path: LoadedPath, records: Mapping[str, Sequence[bytes]], limit: in
     texts = {}
     for key, form in (("open-metrics", ExpositionFormat.OPENMETRICS), ("prometheus", ExpositionFormat.TEXT)):
         with refilled(path.maps):
-            texts[key] = expose(families_of(metrics, drain=True), form)
+            texts[key] = b"".join(expose(families_of(metrics, drain=True), form)).decode()
     maps = [
         {"name": each.name, "type": each.map_type, "entries": each.entries, "left-out": each.left_out}
         for each in contents(path, limit)

@@ -1,13 +1,17 @@
 """What the verifier refused, in the user's own lines: from the kernel that runs, and from logs of older ones."""
 
+import re
 import textwrap
 
 import pytest
 
 from dynmon.bpf import VerifierError
+from dynmon.bpf.elf import Elf
+from dynmon.bpf.reach import Code
 from dynmon.bpf.verifier import SourcePlace, verifier_error
 from tests.kernel.bpf.conftest import request_for
 from tests.kernel.bpf.objects import compile_c
+from tests.support import run
 
 HASH = """struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, __u32); __type(value, __u64); }
 counts SEC(".maps");
@@ -226,8 +230,9 @@ PLACES = [
     SourcePlace(6, "/build/<stdin>", 22, 3, "\tvalue->count++;"),
     SourcePlace(9, "/build/<stdin>", 23, 3, "\tvalue->count++;"),
     SourcePlace(12, "/build/<stdin>", 25, 2, "}"),
-    SourcePlace(-1, "/build/<stdin>", 31, 5, "\treturn *other;"),
+    SourcePlace(20, "/build/<stdin>", 31, 5, "\treturn *other;"),
     OWN_END,
+    SourcePlace(30, "", 0, 0, ""),
 ]
 FOOTER = "processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n"
 
@@ -298,7 +303,7 @@ def test_the_old_format_in_a_subprogram():
 
 
 def test_the_old_format_without_texts_goes_by_instructions():
-    """Objects whose source is not embedded; in a subprogram the line is then unknown, and not guessed."""
+    """Objects whose source is not embedded; a subprogram has numbers of its own behind the program's."""
     silent = [SourcePlace(each.instruction, each.file, each.line, each.column, "") for each in PLACES]
     log = """\
         ;
@@ -309,9 +314,9 @@ def test_the_old_format_without_texts_goes_by_instructions():
         """
 
     assert ("R0 invalid mem access 'inv'", 23) == from_log(log, silent)
-    assert ("R0 invalid mem access 'inv'", 0) == from_log(
-        log.replace("9: (", "40: (").replace("10: (", "41: ("), silent
-    )
+    for first, line in ((21, 31), (40, 0)):
+        moved = log.replace("9: (", f"{first}: (").replace("10: (", f"{first + 1}: (")
+        assert ("R0 invalid mem access 'inv'", line) == from_log(moved, silent)
 
 
 def test_the_new_format_names_file_and_line():
@@ -352,3 +357,36 @@ def test_an_instruction_that_was_never_walked_is_found_by_its_number():
 def test_a_log_without_a_reason_falls_back_to_the_errno():
     """Better than nothing."""
     assert ("Permission denied", 0) == from_log("")
+
+
+FUNCTIONS = """
+#define FUNCTION(NAME, CALLS) \\
+	static __attribute__((noinline)) int NAME(int x) { asm volatile("" : "+r"(x)); return x + CALLS; }
+FUNCTION(fourth, 4)
+FUNCTION(second, 2)
+FUNCTION(first, second(x) + fourth(x))
+FUNCTION(third, second(x + 1))
+FUNCTION(unused, 1)
+
+SEC("tc") int other(struct __sk_buff *ctx)
+{
+	return unused(ctx->len);
+}
+
+SEC("tc") int dynmon_ingress(struct __sk_buff *ctx)
+{
+	return third(ctx->len) + first(ctx->len) + fourth(ctx->mark);
+}
+"""
+
+
+def test_functions_are_told_from_their_numbers_in_the_kernel(load):
+    """Each comes behind what is there when its first call is found, as libbpf puts them together."""
+    loaded = load(FUNCTIONS)
+    dumped = run("bpftool", "prog", "dump", "xlated", "id", str(loaded.program.id))
+    layout = Code(Elf.parse(compile_c(FUNCTIONS))).layout("dynmon_ingress")
+
+    assert ["dynmon_ingress", "third", "second", "first", "fourth"] == [each.name for each in layout]
+    assert [each.name for each in layout] == re.findall(r"^\w.*?(\w+)\(.*\):$", dumped, re.MULTILINE)
+    for name, number in [(each.name, number) for each, number in layout.items()]:
+        assert re.search(rf"^\w.*\b{name}\(.*\):\n(;.*\n)?\s*{number}: ", dumped, re.MULTILINE), name

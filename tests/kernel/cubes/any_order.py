@@ -20,6 +20,7 @@ from dynmon.dataplane.xdp_chain import XdpMember
 from dynmon.errors import KernelError
 from dynmon.metrics import ExpositionFormat, Page, Reading
 from dynmon.models import AttachRequest, CubeConfig, CubeType, DetachRequest, Direction, LogLevel
+from tests.expositions import text_of
 from tests.kernel.cubes.conftest import FRAME, document
 from tests.kernel.cubes.test_failures import taken_away
 from tests.support import Veth
@@ -316,7 +317,7 @@ class Walk:
 
     def scrape(self) -> None:
         self.log.append("scrape")
-        self._check_samples(self.cube.open_metrics(ExpositionFormat.OPENMETRICS))
+        self._check_samples(text_of(self.cube.open_metrics(ExpositionFormat.OPENMETRICS)))
 
     def scrape_of_many(self) -> None:
         self.log.append("scrape of many")

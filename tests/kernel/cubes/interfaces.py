@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,7 +24,13 @@ def make(*names: str) -> None:
     """Pairs of interfaces NAME and NAME-far, which are up and silent."""
     ip(*(f"link add {name} up arp off group {GROUP} type veth peer name {name}-far" for name in names))
     ip(*(f"link set {name}-far up arp off" for name in names))
-    wait_until(lambda: set(names) <= set(up()), "all to be up")
+    both_up(*names)
+
+
+def both_up(*names: str) -> None:
+    """Wait until both ends of each pair have a carrier: before, what is sent goes nowhere."""
+    ends = {end for name in names for end in (name, f"{name}-far")}
+    wait_until(lambda: ends <= set(up()), "all to be up")
 
 
 def up() -> list[str]:
@@ -55,3 +62,8 @@ def send(name: str, count: int) -> None:
 
 def attached(monitors: Monitors, name: str) -> list[str]:
     return sorted(port for port, state in monitors.states(name) if state == "attached")
+
+
+def is_listening() -> bool:
+    """Whether a thread of this process hears of interfaces."""
+    return any(thread.name == "dynmon-links" for thread in threading.enumerate())

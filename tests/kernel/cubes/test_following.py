@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,7 +14,7 @@ from dynmon.models import BridgeConfig, CubeType, LogLevel
 from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import InterfaceNotFound, InvalidPort, LinkWatch
 from tests.hooks import tcx_links
-from tests.kernel.cubes.interfaces import attached, ip, make, send
+from tests.kernel.cubes.interfaces import attached, both_up, ip, is_listening, make, send, up
 from tests.support import eventually, run, wait_until
 
 pytestmark = pytest.mark.usefixtures("wires")
@@ -37,7 +36,7 @@ def test_down_and_up_and_a_new_mtu_change_nothing(monitors):
     make("w0")
     monitors.on("w0", "m")
     ip("link set w0 down", "link set w0 mtu 1400", "link set w0 up")
-    wait_until(lambda: "state UP" in run("ip", "link", "show", "w0"), "w0 to be up again")
+    both_up("w0")
     send("w0", 3)
 
     monitors.expect(m=[3, 0])
@@ -119,12 +118,12 @@ def test_an_interface_that_moves_to_another_namespace_is_left(monitors):
         ip("link set w0 netns elsewhere")
         eventually(lambda: monitors.states("m"), [("w0", "awaited")])
         run("ip", "-n", "elsewhere", "link", "set", "w0", "up", "arp", "off")
-        wait_until(lambda: "state UP" in run("ip", "link", "show", "w0-far"), "the far end to be up")
+        wait_until(lambda: "w0-far" in up(), "the far end to be up")
         send("w0", 2)
         run("ip", "-n", "elsewhere", "link", "set", "w0", "netns", str(os.getpid()))
         eventually(lambda: monitors.states("m"), [("w0", "attached")])
         ip("link set w0 up")
-        wait_until(lambda: "state UP" in run("ip", "link", "show", "w0"), "w0 to be up again")
+        both_up("w0")
         send("w0", 3)
         monitors.expect(m=[3, 0])
     finally:
@@ -265,19 +264,16 @@ def test_what_the_kernel_refuses_on_one_interface_stops_no_other(monitors):
 
 
 def test_the_thread_is_there_only_while_something_is_attached(monitors):
-    def listening() -> bool:
-        return any(thread.name == "dynmon-links" for thread in threading.enumerate())
-
-    assert not listening()
+    assert not is_listening()
     make("w0")
     monitors.on("w0", "m")
-    assert listening()
+    assert is_listening()
     monitors.detach("m", "w0")
-    assert not listening()
+    assert not is_listening()
     monitors.attach("m", "nothing*")
-    assert listening()
+    assert is_listening()
     monitors.registry.delete("m")
-    assert not listening()
+    assert not is_listening()
 
 
 def test_more_events_than_there_is_room_for(monitors, monkeypatch):

@@ -15,6 +15,7 @@ from dynmon.models import BridgeConfig, CubeType
 from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import PortNotFound
 from tests.hooks import attached
+from tests.kernel.cubes.interfaces import is_listening
 from tests.kernel.cubes.monitors import Monitors
 from tests.support import eventually, run, wait_until
 from tests.switching import EVERYBODY, Host, hosts
@@ -198,6 +199,8 @@ def test_a_port_that_is_no_more_detaches_its_monitors(monitors, registry, br1):
     registry.bridge("br1").remove_port("p0")
     assert ("", []) == (registry.get("a").parent, monitors.states("a"))
     assert "br1:p1" == registry.get("b").parent
+    registry.bridge("br1").remove_port("p1")
+    wait_until(lambda: not is_listening(), "nobody to hear of interfaces any more")
     registry.delete("br1")
 
     assert ("", []) == (registry.get("b").parent, monitors.states("b"))

@@ -5,6 +5,7 @@ import pytest
 from dynmon.cubes.errors import TokenForgotten
 from dynmon.metrics import ExpositionFormat, Page
 from dynmon.models import Direction
+from tests.expositions import text_of
 
 COUNT = "u32 key = 0; u64 *n = COUNTS.lookup(&key); if (n) __sync_fetch_and_add(n, 1);"
 BY_LENGTH = """u32 key = md->packet_len; u64 zero = 0, *n = SIZES.lookup_or_try_init(&key, &zero);
@@ -35,7 +36,7 @@ def path(source, *metrics, **more):
 
 def samples(cube):
     """The samples of the cube's own exposition."""
-    lines = cube.open_metrics(ExpositionFormat.OPENMETRICS).splitlines()
+    lines = text_of(cube.open_metrics(ExpositionFormat.OPENMETRICS)).splitlines()
     return {name: int(value) for name, value in (line.split(" ") for line in lines if not line.startswith("#"))}
 
 

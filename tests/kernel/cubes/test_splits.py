@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dynmon.cubes import DynmonCube
-from dynmon.metrics import ExpositionFormat
-from dynmon.models import CubeConfig, CubeType, Direction, LogLevel
-from tests.kernel.cubes.interfaces import ip, make, send
+from dynmon.models import CubeConfig, CubeType, Direction
+from tests.kernel.cubes.interfaces import make, send
 from tests.kernel.cubes.monitors import CODE, Monitors, document
 from tests.support import eventually
 

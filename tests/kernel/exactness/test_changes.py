@@ -13,6 +13,7 @@ from dynmon.bpf import Loader
 from dynmon.cubes import CubeRegistry
 from dynmon.metrics import ExpositionFormat
 from dynmon.models import AttachRequest, CubeConfig, DataplaneConfig, DetachRequest, Direction
+from tests.expositions import text_of
 from tests.kernel.exactness.counting import CODES, HOOKS, REPEAT, total
 from tests.kernel.exactness.reading import (
     KINDS,
@@ -56,7 +57,7 @@ def test_reads_are_exact_while_everything_else_changes(
     actions = [
         lambda: cube.inject(other),
         come_and_go,
-        lambda: cube.open_metrics(ExpositionFormat.OPENMETRICS),
+        lambda: text_of(cube.open_metrics(ExpositionFormat.OPENMETRICS)),
         lambda: cube.read(Direction.INGRESS, drain=False),
         cube.families,
     ]

@@ -71,9 +71,15 @@ def test_every_part_of_keys_and_values_is_told(maps_and_types):
         tuple(leaf[key] for key in ("path", "type-name", "offset", "size", "shown-as"))
         for leaf in told["key"] + told["value"]
     ]
-    assert (0, None, "its values are structs or unions, not numbers") == tuple(
+    assert (10240, "gauge m_packets, gauge m_bytes", None) == tuple(
         told[key] for key in ("series", "exported-as", "left-out")
     )
+    assert [
+        ("label saddr", "key.saddr", "inet_ip", "its type is __be32, and its name has 'saddr'"),
+        ("label port", "key.port", "uint", "it is a number"),
+        ("gauge m_packets", "value.packets", "number", "a field that is a number"),
+        ("gauge m_bytes", "value.bytes", "number", "a field that is a number"),
+    ] == [tuple(decision.values()) for decision in told["decisions"]]
 
 
 def test_what_a_read_does_is_noted(maps_and_types):

@@ -4,12 +4,11 @@ import math
 import struct
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from dynmon.bpf import possible_cpus
-from dynmon.metrics import ExpositionFormat, expose, families_of
+from dynmon.metrics import families_of
 from dynmon.models import Direction
+from tests.expositions import help_of, samples_of
 from tests.kernel.metrics.lab import lab
 from tests.support import needs
 
@@ -52,36 +51,11 @@ def metric(maps_and_types):
     return bind
 
 
-def samples(families):
-    """Samples by their whole names, as both judges read them."""
-    parsed = [
-        {
-            (item.name, *(f"{key}={value}" for key, value in sorted(item.labels.items()))): item.value
-            for family in parse(expose(families, exposition_format))
-            for item in family.samples
-        }
-        for exposition_format, parse in (
-            (ExpositionFormat.OPENMETRICS, parse_openmetrics),
-            (ExpositionFormat.TEXT, parse_text),
-        )
-    ]
-    assert repr(parsed[0]) == repr(parsed[1])
-    return parsed[0]
-
-
-def help_of(families, name):
-    return next(
-        family.documentation
-        for family in parse_openmetrics(expose(families, ExpositionFormat.OPENMETRICS))
-        if family.name == name
-    )
-
-
 @pytest.mark.parametrize("name", ["one", "one_total"])
 def test_a_counter_has_total_behind_its_samples_however_it_is_named(maps_and_types, metric, name):
     maps_and_types.maps["ONE"].update(INDEX, struct.pack("<Q", 2**64 - 1))
 
-    assert {("one_total",): 2**64 - 1} == samples(families_of([metric("ONE", "counter", name)]))
+    assert {("one_total",): 2**64 - 1} == samples_of(families_of([metric("ONE", "counter", name)]))
 
 
 def test_scalars_of_every_kind_are_samples(maps_and_types, metric):
@@ -112,27 +86,45 @@ def test_scalars_of_every_kind_are_samples(maps_and_types, metric):
         ("by_color", "key=RED"): 10,
         ("by_color", "key=77"): 20,
         ("percpu_by_port", "key=53"): 2**63 * possible_cpus(),
-    } == samples(families_of([metric(name) for name in names]))
+    } == samples_of(families_of([metric(name) for name in names]))
 
 
 @pytest.mark.parametrize(
-    ("map_name", "kind", "labels", "reason"),
+    ("map_name", "kind", "reason"),
     [
-        ("FLOWS", "gauge", [], "its values are structs or unions, not numbers"),
-        ("BY_FLOW", "gauge", [], "its keys are structs or unions"),
-        ("POINTERS", "gauge", [], "its values are pointers, not numbers"),
-        ("UNTYPED", "gauge", [], "its values are bytes of unknown type, not numbers"),
-        ("ONE", "histogram", [], "a histogram cannot be made of single numbers"),
-        ("ONE", "summary", [], "a summary cannot be made of single numbers"),
-        ("SIZES", "gauge", [], "reading a queue empties it"),
-        ("BY_COLOR", "gauge", [("key", "mine")], "its constant label 'key' stands where the map's keys go"),
+        ("POINTERS", "gauge", "its values are pointers, not numbers"),
+        ("UNTYPED", "gauge", "its values are bytes of unknown type, not numbers"),
+        ("ONE", "histogram", "a histogram cannot be made of single numbers"),
+        ("ONE", "summary", "a summary cannot be made of single numbers"),
+        ("SIZES", "gauge", "reading a queue empties it"),
     ],
 )
-def test_what_is_left_out_says_why_in_its_help(metric, map_name, kind, labels, reason):
-    families = families_of([metric(map_name, kind, "left", labels=labels)])
+def test_what_is_left_out_says_why_in_its_help(metric, map_name, kind, reason):
+    families = families_of([metric(map_name, kind, "left")])
 
-    assert {} == samples(families)
+    assert {} == samples_of(families)
     assert help_of(families, "left").startswith(f"Help. (left (ingress) is left out: {reason}")
+
+
+def test_structs_make_a_label_for_each_field_and_a_family_for_each_number(maps_and_types, metric):
+    maps_and_types.maps["BY_FLOW"].update(struct.pack("<II", 1, 2), struct.pack("<Q", 3))
+    maps_and_types.maps["FLOWS"].update(struct.pack("<I", 9), struct.pack("<II", 4, 5))
+
+    assert {
+        ("by_flow", "a=1", "b=2"): 3,
+        ("flows_a_total", "key=9"): 4,
+        ("flows_b_total", "key=9"): 5,
+    } == samples_of(families_of([metric("BY_FLOW"), metric("FLOWS", "counter", "flows_total")]))
+
+
+def test_a_key_makes_room_for_a_constant_label_of_its_name(maps_and_types, metric):
+    maps_and_types.maps["BY_COLOR"].update(struct.pack("<I", 1), struct.pack("<Q", 10))
+    maps_and_types.maps["BY_COLOR"].update(struct.pack("<I", 77), struct.pack("<Q", 20))
+
+    assert {
+        ("by_color", "key=mine", "key_key=RED"): 10,
+        ("by_color", "key=mine", "key_key=77"): 20,
+    } == samples_of(families_of([metric("BY_COLOR", labels=[("key", "mine")])]))
 
 
 def test_metrics_without_metadata_are_not_exported(maps_and_types):
@@ -144,7 +136,7 @@ def test_a_counter_below_zero_is_left_out_and_the_others_stay(maps_and_types, me
         maps_and_types.maps["SEVERAL"].update(struct.pack("<I", index), struct.pack("<i", value))
     families = families_of([metric("SEVERAL", "counter")])
 
-    assert {("several_total", "index=1"): 0, ("several_total", "index=2"): 7} == samples(families)
+    assert {("several_total", "index=1"): 0, ("several_total", "index=2"): 7} == samples_of(families)
     assert "1 of 3 samples are left out: a counter cannot be negative or NaN" in help_of(families, "several")
 
 
@@ -162,7 +154,7 @@ def test_a_name_in_both_directions_is_one_family_with_a_direction(maps_and_types
         ("packets_total", "direction=ingress", "who=me"): 5,
         ("packets_total", "direction=egress"): 5,
         ("alone",): 2**128 - 1,
-    } == samples(families)
+    } == samples_of(families)
 
 
 def test_for_many_cubes_every_sample_has_its_cube_and_direction(maps_and_types, metric):
@@ -172,7 +164,7 @@ def test_for_many_cubes_every_sample_has_its_cube_and_direction(maps_and_types, 
     assert {
         ("one", "cube=a", "direction=ingress"): 5,
         ("one", "cube=b", "direction=ingress"): 5,
-    } == samples(families)
+    } == samples_of(families)
 
 
 def test_only_what_may_drain_drains(maps_and_types, metric):
@@ -182,9 +174,9 @@ def test_only_what_may_drain_drains(maps_and_types, metric):
     maps_and_types.maps["SIZES"].update(b"", struct.pack("<I", 64))
     metrics = [metric("EMPTY", options=emptying), metric("SIZES")]
 
-    assert {("empty", "key=9"): 3} == samples(families_of(metrics))
-    assert {("empty", "key=9"): 3, ("sizes", "index=0"): 64} == samples(families_of(metrics, drain=True))
-    assert {("empty", "key=9"): 3} == samples(families_of(metrics, drain=True))
+    assert {("empty", "key=9"): 3} == samples_of(families_of(metrics))
+    assert {("empty", "key=9"): 3, ("sizes", "index=0"): 64} == samples_of(families_of(metrics, drain=True))
+    assert {("empty", "key=9"): 3} == samples_of(families_of(metrics, drain=True))
 
 
 def test_a_map_that_cannot_be_read_leaves_the_others_alone(maps_and_types, metric):
@@ -193,5 +185,5 @@ def test_a_map_that_cannot_be_read_leaves_the_others_alone(maps_and_types, metri
         gone = other.bind("ONE", name="gone", **{"open-metrics-metadata": {"type": "gauge", "help": "Gone."}})
     families = families_of([gone, metric("FLAG")])
 
-    assert {("flag",): 1} == samples(families)
+    assert {("flag",): 1} == samples_of(families)
     assert "its map could not be read" in help_of(families, "gone")

@@ -29,7 +29,6 @@ ARRAY = 2
 
 @settings(
     max_examples=20,
-    deadline=None,
     phases=[
         Phase.explicit,
         Phase.reuse,

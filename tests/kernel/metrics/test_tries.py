@@ -6,11 +6,12 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dynmon.dataplane.initial_entries import write_entries
-from dynmon.metrics import ExpositionFormat, describe, expose, families_of, read
+from dynmon.metrics import describe, families_of, read
 from dynmon.metrics.extraction import take
 from dynmon.metrics.readings import entries_of
 from dynmon.models import Direction
 from dynmon.monitor.tables import table
+from tests.expositions import exposed
 from tests.kernel.metrics.lab import lab
 from tests.support import needs
 
@@ -88,7 +89,7 @@ def test_a_prefix_is_a_label(tries):
     entries = {"V6": [{"key": "2001:db8::/32", "value": 7}, {"key": "::/0", "value": 1}]}
     write_entries(entries, tries.loaded, tries.btf, Direction.INGRESS)
 
-    text = expose(families_of([tries.bind("V6", **GAUGE)]), ExpositionFormat.OPENMETRICS)
+    text = exposed(families_of([tries.bind("V6", **GAUGE)]))
     [family] = text_string_to_metric_families(text if isinstance(text, str) else text.decode())
 
     assert {"2001:db8::/32": 7, "::/0": 1} == {sample.labels["key"]: sample.value for sample in family.samples}

@@ -8,15 +8,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dynmon.metrics import (
     BoundMetric,
-    ExpositionFormat,
     UnknownMap,
     UnknownVariable,
     UnreadableMap,
-    expose,
     families_of,
     read,
 )
 from dynmon.models import Direction, MetricConfig
+from tests.expositions import exposed
 from tests.kernel.metrics.lab import lab
 from tests.support import needs
 from tests.unit.btf.builder import BtfBuilder
@@ -146,16 +145,14 @@ def test_a_section_that_is_not_there_is_named_with_those_that_are():
 
 
 def test_variables_make_samples(variables):
-    """A number makes one, an array of numbers one for each place; what is neither says why not."""
+    """A number makes one, an array of numbers one for each place, a struct one for each number in it."""
     metadata = {"type": "gauge", "help": "Help."}
     metrics = [
         variables.bind_variable(name, name=name, **{"open-metrics-metadata": metadata})
         for name in ("kept", "histogram", "alone", "color", "offset", "stats", "matrix")
     ]
 
-    families = list(
-        text_string_to_metric_families(expose(families_of(metrics, drain=True), ExpositionFormat.OPENMETRICS))
-    )
+    families = list(text_string_to_metric_families(exposed(families_of(metrics, drain=True))))
 
     assert {
         ("kept", ""): 7,
@@ -166,9 +163,10 @@ def test_variables_make_samples(variables):
         ("alone", ""): 9,
         ("color", ""): 1,
         ("offset", ""): -3,
+        ("stats_packets", ""): 1,
     } == {(item.name, item.labels.get("index", "")): item.value for family in families for item in family.samples}
     documentation = {family.name: family.documentation for family in families}
-    assert "its values are structs or unions, not numbers" in documentation["stats"]
+    assert "Help: packets" == documentation["stats_packets"].partition(" (")[0]
     assert "its values are arrays, not numbers" in documentation["matrix"]
     assert not any(math.isnan(item.value) for family in families for item in family.samples)
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "dynmon pack": ["-c", "from dynmon.cli.dynmon import main; main(['pack', '--help'])"],
     "dynmon explain": ["-c", "from dynmon.cli.dynmon import main; main(['explain', '--help'])"],
     "dynmon test": ["-c", "from dynmon.cli.dynmon import main; main(['test', '--help'])"],
+    "dynmon dashboard": ["-c", "from dynmon.cli.dynmon import main; main(['dashboard', '--help'])"],
     "injector": ["tools/dynmon_injector.py", "--help"],
     "extractor": ["tools/dynmon_extractor.py", "--help"],
 }

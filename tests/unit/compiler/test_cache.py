@@ -40,6 +40,14 @@ def test_a_damaged_entry_counts_as_absent(tmp_path: Path, damage) -> None:  # ty
     assert not entry.exists()
 
 
+def test_an_entry_that_others_can_change_counts_as_absent(tmp_path: Path) -> None:
+    cache = ObjectCache(tmp_path)
+    cache.put("key", b"content", ())
+    (tmp_path / ("key" + SUFFIX)).chmod(0o620)
+
+    assert cache.get("key") is None
+
+
 def test_an_entry_that_is_no_file_counts_as_absent(tmp_path: Path) -> None:
     (tmp_path / ("key" + SUFFIX)).mkdir()
 

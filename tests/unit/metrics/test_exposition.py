@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,13 +15,15 @@ from dynmon.metrics import (
     Family,
     FamilyType,
     Sample,
-    expose,
     family_from_prometheus,
     merge,
     render_openmetrics,
     render_text,
 )
 from dynmon.metrics.exposition import number_text
+from dynmon.metrics.model import Line, SampleBlock
+from dynmon.rendering import Integer
+from tests.expositions import exposed, text_of
 
 FAMILIES = [
     Family("packets", FamilyType.COUNTER, "Packets.", (Sample("_total", (), 2**64 - 1),)),
@@ -60,18 +63,18 @@ ratio{k="é"} NaN
 
 
 def test_openmetrics_whole():
-    assert OPENMETRICS == render_openmetrics(FAMILIES)
+    assert OPENMETRICS == text_of(render_openmetrics(FAMILIES))
     assert ["packets", "delta", "ratio", "flows"] == [family.name for family in parse_openmetrics(OPENMETRICS)]
 
 
 def test_text_whole():
-    assert TEXT == render_text(FAMILIES)
+    assert TEXT == text_of(render_text(FAMILIES))
     assert ["packets", "delta", "ratio", "flows"] == [family.name for family in parse_text(TEXT)]
 
 
 def test_nothing_is_a_valid_exposition():
-    assert "# EOF\n" == render_openmetrics([])
-    assert "" == render_text([])
+    assert "# EOF\n" == text_of(render_openmetrics([]))
+    assert "" == text_of(render_text([]))
 
 
 def test_content_types():
@@ -138,7 +141,7 @@ def test_whatever_users_name_their_metrics_the_exposition_is_valid(given_familie
         (ExpositionFormat.OPENMETRICS, parse_openmetrics),
         (ExpositionFormat.TEXT, parse_text),
     ):
-        parsed = list(parse(expose(given_families, exposition_format)))
+        parsed = list(parse(exposed(given_families, exposition_format)))
         assert expected == [(item.name, sorted(item.labels.items())) for family in parsed for item in family.samples]
         assert len(expected) == len({repr(series) for series in expected})
         assert len(merged) == len(parsed) == len({family.name for family in parsed})
@@ -192,7 +195,7 @@ def test_a_reason_does_not_take_the_name_from_a_family_with_samples():
 def test_many_reasons_are_cut_short():
     notes = tuple(f"reason {number} " + "x" * 1000 for number in range(100))
 
-    text = render_openmetrics([Family("a", FamilyType.UNKNOWN, "help", notes=notes)])
+    text = text_of(render_openmetrics([Family("a", FamilyType.UNKNOWN, "help", notes=notes)]))
 
     assert len(text) < 2000
     assert "and 96 more" in text
@@ -209,8 +212,8 @@ def test_the_daemons_collectors_keep_their_types():
     Enum("e", "enum", states=["up", "down"], registry=registry).state("up")
     own = [family_from_prometheus(metric) for metric in registry.collect()]
 
-    openmetrics = {family.name: family for family in parse_openmetrics(expose([], ExpositionFormat.OPENMETRICS, own))}
-    text = {family.name: family for family in parse_text(expose([], ExpositionFormat.TEXT, own))}
+    openmetrics = {family.name: family for family in parse_openmetrics(exposed([], ExpositionFormat.OPENMETRICS, own))}
+    text = {family.name: family for family in parse_text(exposed([], ExpositionFormat.TEXT, own))}
 
     expected = {"c": "counter", "g": "gauge", "h": "histogram", "s": "summary", "i": "info", "e": "stateset"}
     assert expected == {name: family.type for name, family in openmetrics.items()}
@@ -219,3 +222,46 @@ def test_the_daemons_collectors_keep_their_types():
     assert {"0.1": 0, "1.0": 1, "+Inf": 1} == {
         sample.labels["le"]: sample.value for sample in text["h"].samples if sample.name == "h_bucket"
     }
+
+
+def block(rows, *labels, constant=(), suffix=""):
+    """One sample for each number, its labels written from it."""
+    bytes_of_rows = np.array(rows, "<u8").view(np.uint8).reshape(-1, 8)
+    line = Line(suffix, tuple((name, (Integer(0, 8),)) for name in labels), (Integer(0, 8),))
+    return SampleBlock(constant, (line,), bytes_of_rows)
+
+
+def blocks(name, *given, source=""):
+    return Family(name, FamilyType.GAUGE, "help", blocks=given, source=source)
+
+
+def test_blocks_are_written_row_by_row():
+    families = [blocks("a", block([1, 2], "x", "y", constant=(("c", 'q"'),)), block([3]))]
+
+    expected = 'a{c="q\\"",x="1",y="1"} 1\na{c="q\\"",x="2",y="2"} 2\na 3\n'
+    assert f"# HELP a help\n# TYPE a gauge\n{expected}# EOF\n" == text_of(render_openmetrics(families))
+
+
+def test_blocks_that_no_label_tells_apart_do_not_stand_together():
+    first, second = (("cube", "a"),), (("cube", "b"),)
+    (family,) = merge(
+        [
+            blocks("a", block([1], "x", constant=first), block([9], "x", constant=first)),
+            blocks("a", block([2], "x", constant=second)),
+            blocks("a", block([3, 4], "x", constant=first), source="egress"),
+            blocks("a", block([5], "x", "y", constant=first)),
+        ]
+    )
+
+    assert [1, 1, 1, 1] == [len(each.rows) for each in family.blocks]
+    assert family.notes == ("a (egress): samples with the labels of others are left out: 2",)
+
+
+def test_what_the_older_format_has_no_place_for_becomes_a_gauge_of_its_own():
+    lines = (Line("_count", (), (Integer(0, 8),)), Line("_created", (), (Integer(0, 8),)))
+    rows = np.array([7], "<u8").view(np.uint8).reshape(1, 8)
+    family = Family("h", FamilyType.SUMMARY, "help", blocks=(SampleBlock((), lines, rows),))
+
+    text = text_of(render_text([family]))
+
+    assert "# TYPE h summary\nh_count 7\n# HELP h_created help\n# TYPE h_created gauge\nh_created 7\n" in text

@@ -121,7 +121,7 @@ def some_values(draw, map_type):
 
 @pytest.mark.parametrize("keeps_total", [True, False])
 @pytest.mark.parametrize("map_type", HASHES + ARRAYS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_order_of_adds_and_reads_gives_what_a_dictionary_gives(map_type, keeps_total, data):
     key_size = data.draw(st.sampled_from([4, 13, 16])) if map_type in HASHES else 4
@@ -221,7 +221,7 @@ def test_thousands_of_parts_are_put_together_on_the_way(key_size):
 
 def test_keys_of_one_hash_stay_apart(monkeypatch):
     """Should two keys ever have one hash, they are still two keys."""
-    monkeypatch.setattr("dynmon.metrics.folding._hashes", lambda keys: np.zeros(len(keys), np.uint64))
+    monkeypatch.setattr("dynmon.metrics.folding.hashes_of", lambda keys: np.zeros(len(keys), np.uint64))
     ledger = ledger_of(MapType.HASH, widened=COUNT, key_size=16)
     for _ in range(3):
         ledger.add(counts({key: key for key in range(500)}, 16))

@@ -11,14 +11,18 @@ from dynmon.daemon import parse_arguments
 from dynmon.models import (
     CubeConfig,
     DataplaneConfig,
+    DecoderConfig,
+    DecoderName,
     ExtractionOptions,
+    KeyLabel,
     LogLevel,
     MetricConfig,
     OpenMetricsMetadata,
     PathConfig,
+    ValueConfig,
     validate_document,
 )
-from dynmon.models.dataplane import RESERVED_LABELS
+from dynmon.models.open_metrics import RESERVED_LABELS
 
 SECTIONS = {
     "A configuration": DataplaneConfig,
@@ -26,6 +30,9 @@ SECTIONS = {
     "A metric": MetricConfig,
     "Extraction options": ExtractionOptions,
     "OpenMetrics metadata": OpenMetricsMetadata,
+    "A key label": KeyLabel,
+    "Decoders": DecoderConfig,
+    "A value": ValueConfig,
     "A cube": CubeConfig,
 }
 
@@ -43,7 +50,8 @@ def sections(reference):
 
 @pytest.mark.parametrize(("title", "model"), SECTIONS.items())
 def test_each_table_has_the_keys_of_its_model(sections, title, model):
-    documented = re.findall(r"^\| `([a-z-]+)` \|", sections[title], re.MULTILINE)
+    (table,) = [part for part in sections[title].split("\n\n") if part.startswith("| key |")]
+    documented = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
 
     assert {field.alias for field in model.model_fields.values()} == set(documented)
 
@@ -51,7 +59,7 @@ def test_each_table_has_the_keys_of_its_model(sections, title, model):
 def test_the_examples_are_valid(reference):
     examples = re.findall(r"```json\n(.*?)```", reference, re.DOTALL)
     documents = [validate_document(DataplaneConfig, json.loads(example), "the example") for example in examples]
-    first, second, third = documents
+    first, second, third, *_ = documents
 
     assert "packets_total" == first.ingress_path.metric_configs[0].name
     assert first.egress_path is None
@@ -70,3 +78,10 @@ def test_the_options_of_the_daemon_are_documented(sections, capsys):
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help", "--version"}
 
     assert options == set(re.findall(r"`(--[a-z-]+)`", sections["The daemon"]))
+
+
+def test_every_decoder_is_described(sections):
+    (table,) = [part for part in sections["Decoders"].split("\n\n") if "| decoder |" in part]
+    described = re.findall(r"`([a-z_]+)`", "".join(row.split("|")[1] for row in table.splitlines()))
+
+    assert sorted(DecoderName) == sorted(described)

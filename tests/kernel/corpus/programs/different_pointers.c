@@ -3,7 +3,7 @@
  * line: 21
  * says: the compiler merged accesses through two kinds of pointers into one instruction.*same insn cannot be used with different pointers
  * hint: keep them apart: put barrier_var\(p\) or asm volatile\("" :::
- * note: r\d was a pointer into a value of map 'TOTALS' \(4 bytes\); the code reads 4 bytes at offset 0
+ * note: r\d was a pointer into a value of (map 'TOTALS'|a map) \(4 bytes\); the code reads 4 bytes at offset 0
  */
 
 BPF_ARRAY(TOTALS, u32, 1);

@@ -1,7 +1,7 @@
 /*
  * stage: verify
  * line: 12
- * says: bpf_get_stack is there for tracing programs only: a packet belongs to no process.*program of this type cannot use helper bpf_get_stack#67
+ * says: bpf_get_stack is there for tracing programs only: a packet belongs to no process.*(program of this type cannot use helper|unknown func) bpf_get_stack#67
  * hint: tell packets apart by what is in them, or by ctx->mark and
  */
 

@@ -1,5 +1,6 @@
 /*
  * stage: verify
+ * line: 11
  * says: the instructions do not hang together: some are never reached, or the program runs out at its end.*unreachable insn 4
  * hint: this comes of assembly, __builtin_unreachable\(\), a loop without an
  */

@@ -62,7 +62,7 @@ struct dynmon_nothing {};
 
 #define DYNMON_TAG(TEXT) __attribute__((btf_decl_tag("dynmon:" TEXT)))
 
-#define DYNMON_TABLE(TYPE, KEY, LEAF, NAME, ENTRIES, FLAGS, ...)                                               \
+#define DYNMON_MAP(TYPE, KEY, LEAF, NAME, ENTRIES, FLAGS, ...)                                                 \
 	enum { dynmon_type_##NAME = DYNMON_MAP_TYPE(TYPE, KEY) };                                              \
 	_Static_assert(dynmon_type_##NAME != 0, "unsupported map type " TYPE);                                 \
 	struct {                                                                                               \
@@ -73,7 +73,10 @@ struct dynmon_nothing {};
 						  (struct dynmon_nothing *)0)) *value;                         \
 		__uint(max_entries, ENTRIES);                                                                  \
 		__uint(map_flags, (FLAGS) | DYNMON_REQUIRED_FLAGS(dynmon_type_##NAME));                        \
-	} dynmon_map_##NAME asm(#NAME) SEC(".maps") DYNMON_TAG(TYPE) __VA_ARGS__;                              \
+	} dynmon_map_##NAME asm(#NAME) SEC(".maps") DYNMON_TAG(TYPE) __VA_ARGS__
+
+#define DYNMON_TABLE(TYPE, KEY, LEAF, NAME, ENTRIES, FLAGS, ...)                                               \
+	DYNMON_MAP(TYPE, KEY, LEAF, NAME, ENTRIES, FLAGS, __VA_ARGS__);                                        \
 	DYNMON_METHODS(NAME, KEY, LEAF, dynmon_type_##NAME == BPF_MAP_TYPE_HASH)
 
 /* The first of many names, by the number of arguments. */
@@ -138,6 +141,23 @@ struct dynmon_nothing {};
 #define BPF_HISTOGRAM(...)                                                                                     \
 	DYNMON_PICK(__VA_ARGS__, , , , , DYNMON_HISTOGRAM_3, DYNMON_HISTOGRAM_2, DYNMON_HISTOGRAM_1, )         \
 	(__VA_ARGS__)
+
+/*
+ * A histogram for each set of labels. Bucket n counts values of n bits, so 7 those from 64 to 127; the last one also
+ * what has more. The initial value is not on the stack, which has no room for it.
+ */
+#define DYNMON_LABELED_2(NAME, LABELS) DYNMON_LABELED_4(NAME, LABELS, 32, 10240)
+#define DYNMON_LABELED_3(NAME, LABELS, BUCKETS) DYNMON_LABELED_4(NAME, LABELS, BUCKETS, 10240)
+#define DYNMON_LABELED_4(NAME, LABELS, BUCKETS, ENTRIES)                                                       \
+	_Static_assert((BUCKETS) >= 2 && (BUCKETS) <= 65, "a labeled histogram has 2 to 65 buckets");          \
+	struct dynmon_observed_##NAME {                                                                        \
+		u64 sum;                                                                                       \
+		u64 buckets[BUCKETS];                                                                          \
+	};                                                                                                     \
+	DYNMON_MAP("hash", LABELS, struct dynmon_observed_##NAME, NAME, ENTRIES, 0);                           \
+	DYNMON_OBSERVING_METHODS(NAME, LABELS, struct dynmon_observed_##NAME, BUCKETS)
+#define BPF_LABELED_HISTOGRAM(...)                                                                             \
+	DYNMON_PICK(__VA_ARGS__, , , , DYNMON_LABELED_4, DYNMON_LABELED_3, DYNMON_LABELED_2, , )(__VA_ARGS__)
 
 #define DYNMON_LPM_TRIE_1(NAME) DYNMON_LPM_TRIE_4(NAME, u64, u64, 10240)
 #define DYNMON_LPM_TRIE_2(NAME, KEY) DYNMON_LPM_TRIE_4(NAME, KEY, u64, 10240)

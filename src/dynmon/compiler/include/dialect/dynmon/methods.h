@@ -5,6 +5,8 @@
 #ifndef DYNMON_METHODS_H
 #define DYNMON_METHODS_H
 
+#define DYNMON_E2BIG 7
+
 /* 1 for a type that can be counted up, 0 for structs and the like. */
 #define DYNMON_IS_NUMBER(TYPE)                                                                                 \
 	(__builtin_classify_type(*(TYPE *)0) == 1 || __builtin_classify_type(*(TYPE *)0) == 3)
@@ -247,6 +249,31 @@ struct dynmon_the_leaf_is_not_an_integer;
 		.dynmon_increment_by = (void *)dynmon_increment_by_##NAME,                                     \
 		.atomic_increment = (void *)dynmon_atomic_increment_##NAME,                                    \
 		.dynmon_atomic_increment_by = (void *)dynmon_atomic_increment_by_##NAME,                       \
+	}
+
+/* What a histogram with labels has: an observation is one look for its labels and two additions. */
+#define DYNMON_OBSERVING_METHODS(NAME, LABELS, LEAF, BUCKETS)                                                  \
+	typedef __typeof__(LABELS) dynmon_key_##NAME;                                                          \
+	typedef LEAF dynmon_leaf_##NAME;                                                                       \
+	DYNMON_ENTRY_METHODS(NAME)                                                                             \
+	static dynmon_leaf_##NAME dynmon_nothing_##NAME __attribute__((unused));                               \
+	DYNMON_METHOD int dynmon_observe_##NAME(const dynmon_key_##NAME *labels, u64 value)                    \
+	{                                                                                                      \
+		dynmon_leaf_##NAME *leaf = dynmon_lookup_or_try_init_##NAME(labels, &dynmon_nothing_##NAME);   \
+		u32 bits = value ? dynmon_log2(value) + 1 : 0;                                                 \
+                                                                                                               \
+		if (!leaf)                                                                                     \
+			return -DYNMON_E2BIG;                                                                  \
+		if (bits >= (BUCKETS))                                                                         \
+			bits = (BUCKETS)-1;                                                                    \
+		(void)__sync_fetch_and_add(&leaf->buckets[bits], 1);                                           \
+		(void)__sync_fetch_and_add(&leaf->sum, value);                                                 \
+		return 0;                                                                                      \
+	}                                                                                                      \
+	static const struct {                                                                                  \
+		DYNMON_POINTER(NAME, lookup) DYNMON_POINTER(NAME, delete) DYNMON_POINTER(NAME, observe)        \
+	} NAME asm("dynmon." #NAME) __attribute__((unused)) = {                                                \
+		DYNMON_VALUE(NAME, lookup) DYNMON_VALUE(NAME, delete) DYNMON_VALUE(NAME, observe)              \
 	}
 
 #endif
