@@ -27,6 +27,7 @@ def test_five_hundred_interfaces_under_one_selector(monitors):
 
     The kernel takes a grace period for each program; on a machine that is busy otherwise, that alone may be too long.
     """
+    before = grace_period_seconds()
     names = [f"wm{number}" for number in range(INTERFACES)]
     make(*names)
     monitors.make("m", directions=["ingress"], swaps=True)
@@ -42,7 +43,7 @@ def test_five_hundred_interfaces_under_one_selector(monitors):
         reading = time.monotonic() - began
         assert total == count
         assert reading < 1
-    assert attaching < max(10, 1.5 * INTERFACES * grace_period_seconds())
+    assert attaching < max(10, 2 * INTERFACES * max(before, grace_period_seconds()))
 
 
 def test_sixty_monitors_on_one_interface(monitors):
