@@ -184,6 +184,7 @@ def _metric_config(direction: Direction) -> Entry:
             code_leaf("type", "C type of the values, where the object does not tell it", "u64"),
             code_leaf("key-type", "C type of the keys, where the object does not tell it", "u32"),
             options,
+            code_leaf("per-interface", "Whether each interface has a map of its own", "true", schema=bool),
             code_leaf("merge", "How values read at different times become one", "max", schema=Merge | dict[str, Merge]),
             metadata,
         ),

@@ -83,7 +83,7 @@ def describe(metric: BoundMetric) -> MetricDescription:
         key=tuple(leaves_of(keys.plan, keys.type_name, "key")) if keys else (),
         value=tuple(_value(metric)),
         series=exported.capacity if exported else 0,
-        labels=_labels(exported) if exported else (),
+        labels=(*(["interface"] if config.per_interface else []), *_labels(exported)) if exported else (),
         exported_as=_names(exported) if exported else None,
         left_out=left_out,
         notes=tuple(_notes(metric, exported)),
