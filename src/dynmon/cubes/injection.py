@@ -196,11 +196,10 @@ class Builder:
             UnusableMap: One of them is not the path's alone, or read as a whole, too.
         """
         metrics = [each for each in self._build.metrics[direction] if isinstance(each, BoundMetric)]
-        asking = [each for each in metrics if each.config.per_interface]
         filled = path.config.initial_entries or {}
-        for each in asking:
+        for each in metrics:
             check_splits(each, metrics, declared_tags(each.bpf_map.info.id, self._after()), filled)
-        return frozenset(each.bpf_map.info.name for each in asking)
+        return frozenset(each.bpf_map.info.name for each in metrics if each.config.per_interface)
 
     def _add_twins(self, swapping: Mapping[Direction, frozenset[str]]) -> None:
         """Those that declare shared maps come first: the others take the copies of these from them."""

@@ -166,8 +166,7 @@ class Reads:
 
     def tallies(self) -> list[tuple[BoundMetric, Tally, int]]:
         """What reading each metric has come to, and how many series the last scrape had folded."""
-        values = [each for items in self._items.values() for each in items if not isinstance(each, BoundEvents)]
-        return [(each.metric, each.tally, each.folded) for each in values]
+        return [(each.metric, each.tally, each.folded) for each in self._values()]
 
     def event_metrics(self) -> list[BoundEvents]:
         """The metrics of both paths whose maps have records."""
@@ -179,6 +178,8 @@ class Reads:
         Raises:
             KernelError: The kernel refused; nothing is lost.
         """
+        if not self._unsettled:
+            return
         with self._state:
             unsettled = self._flipping(each for each in self._unsettled if each in self._dataplane.paths)
         self._settle(unsettled)
@@ -202,16 +203,15 @@ class Reads:
 
     def _accounts(self) -> Iterator[Account]:
         """All that there are, also those that have nothing to show."""
-        yield from self._shown()
-        yield from (each.rest for direction in Direction for each in splits_of(self._items[direction]))
+        for item in self._values():
+            yield from item.all_accounts if isinstance(item, Split) else [item]
 
     def _shown(self) -> Iterator[Account]:
-        for direction in Direction:
-            for item in self._items[direction]:
-                if isinstance(item, Split):
-                    yield from item.accounts
-                elif isinstance(item, Account):
-                    yield item
+        for item in self._values():
+            yield from item.accounts if isinstance(item, Split) else [item]
+
+    def _values(self) -> list[Account | Split]:
+        return [each for items in self._items.values() for each in items if not isinstance(each, BoundEvents)]
 
     def _find(self, direction: Direction, name: str) -> Item:
         found = next((each for each in self._items[direction] if each.name == name), None)
@@ -254,7 +254,7 @@ class Reads:
         now_seen = {
             _name_of(each): (each.ledger, each.ledger.mark())
             for item in items
-            for each in ([item.rest, *item.accounts] if isinstance(item, Split) else [item])
+            for each in (item.all_accounts if isinstance(item, Split) else [item])
             if isinstance(each, Account) and each.ledger
         }
         token = self._tokens.issue(now_seen, since or None)
@@ -304,9 +304,10 @@ class Reads:
         self.settle()
         if directions:
             return self._switch(self._coupled(directions))
-        with self._state:
-            self._drain_departed()
-            self._follow()
+        if any(isinstance(each, Split) for each in self._values()):
+            with self._state:
+                self._drain_departed()
+                self._follow()
         return now()
 
     def _swaps(self, metric: BoundMetric) -> bool:

@@ -46,13 +46,18 @@ class Split:
     @property
     def accounts(self) -> list[Account]:
         """Those of the interfaces that the cube is at, in the order of its attachments, and those of the others."""
-        return [*self._present.values(), *self._gone.values(), *([self.rest] if self._has_rest else [])]
+        return self.all_accounts if self._has_rest else self.all_accounts[:-1]
+
+    @property
+    def all_accounts(self) -> list[Account]:
+        """The same, with the one for all that have gone also where there are none in it."""
+        return [*self._present.values(), *self._gone.values(), self.rest]
 
     @property
     def tally(self) -> Tally:
         """What reading all its maps has come to."""
         total = Tally()
-        for each in (*self._present.values(), *self._gone.values(), self.rest):
+        for each in self.all_accounts:
             total.add(each.tally)
         return total
 

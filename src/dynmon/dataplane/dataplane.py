@@ -168,8 +168,9 @@ class Dataplane:
         """Undo a switch; a link that refuses goes on counting in the other copy, which the next switch drains."""
         path.flip()
         is_back = [_runs(link, path.program) for link in switched]
-        if is_back and not any(is_back) and path in self._paths.values():
-            path.flip()  # the path is what runs; lanes stay in step with it
+        in_step = path.swapping != self._paths[path.placement.direction].swapping  # a lane, with what all count in
+        if is_back and not any(is_back) and not in_step:
+            path.flip()  # the path is what runs
 
     def _tracks(self, direction: Direction) -> Iterator[tuple[LoadedPath, list[Link]]]:
         """What flips together of a direction, and the links that run it: the path, and its lanes."""

@@ -43,6 +43,8 @@ def check_splits(
     Raises:
         UnusableMap: With the reason.
     """
+    if not metric.config.per_interface:
+        return
     name = metric.bpf_map.info.name
     whole = [each.config.name for each in others if each.bpf_map is metric.bpf_map and not each.config.per_interface]
     reason = _reason(NOT_SPLIT, tags)
