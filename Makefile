@@ -4,6 +4,9 @@ PYTHON := .venv/bin/python
 SECONDS ?=
 REQUIRE := kernel,clang,bpftool,sanitizers,tcx,tshark,prometheus
 ARGS ?=
+# An emulated CPU needs seconds for a test: not what only compiles, nor every map at every hook.
+KERNELS := $(addprefix tests/kernel/,bpf cubes dataplane dialect/test_behaviour.py exactness/test_side_by_side.py \
+	libbpf_c/test_programs.py trial)
 export SECONDS
 # A process for each CPU, and the tests of a file in one of them: they share a daemon.
 PYTEST := DYNMON_TESTS_REQUIRE=$(REQUIRE) scripts/isolated $(PYTHON) -m pytest -n auto --dist loadfile
@@ -34,8 +37,8 @@ test-unit: setup-dev ## the tests that need nothing
 test-kernel: setup-dev ## the tests of programs, maps and links
 	$(PYTEST) tests/kernel $(ARGS)
 
-test-kernels: setup-dev ## the same on an emulated Linux 6.1, without tcx; takes long (ARGS=tests/kernel/cubes)
-	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool scripts/test-kernels $(or $(ARGS),tests/kernel)
+test-kernels: setup-dev ## those that depend on the kernel most, on an emulated Linux 6.1 without tcx (ARGS=tests/kernel for all)
+	DYNMON_TESTS_REQUIRE=kernel,clang,bpftool scripts/test-kernels $(or $(ARGS),$(KERNELS))
 
 test-e2e: setup-dev ## the tests of a running daemon
 	$(PYTEST) tests/e2e $(ARGS)

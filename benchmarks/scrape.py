@@ -93,7 +93,7 @@ CASES = (
     Case("100 k flows", 100_000),
     Case("array of 1 M", MILLION, "ARRAY", "__u32"),
     Case("1 M flows by CPU", MILLION, "PERCPU_HASH"),
-    Case("1 M flows, struct values", MILLION, value="struct traffic"),
+    Case("1 M structs, 4 M samples", MILLION, value="struct traffic"),
 )
 
 

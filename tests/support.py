@@ -38,10 +38,6 @@ def _has_clang() -> bool:
     return shutil.which(os.environ.get("DYNMON_CLANG") or "clang") is not None
 
 
-def _has_real_cpu() -> bool:
-    return "QEMU TCG CPU" not in Path("/proc/cpuinfo").read_text()
-
-
 def _since(*version: int) -> Callable[[], bool]:
     return lambda: _has_root() and tuple(map(int, os.uname().release.split(".")[:2])) >= version
 
@@ -68,7 +64,6 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
     "sanitizers": (_has_sanitizers, "needs clang with its runtime library (apt-get install libclang-rt-14-dev)"),
     "tcx": (_has_tcx, "needs tcx: Linux 6.6 or later"),
-    "real-cpu": (_has_real_cpu, "needs a CPU that is not emulated, to be measured"),
     "kernel-context": (_since(6, 2), "needs the kernel's own view of a packet, bpf_cast_to_kern_ctx(): Linux 6.2"),
     "argument-tags": (_since(6, 8), "needs arguments of global functions that are tagged: Linux 6.8"),
 }

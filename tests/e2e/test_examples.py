@@ -362,7 +362,12 @@ def test_top_talkers(monitor):
         for source, group in frames.items()
     }
     eventually(lambda: _talkers(monitor.values()), expected)
-    assert {} == monitor.samples()
+    counted = {(s.name.split("_")[2], ipaddress.ip_address(s.labels["source"])): s.value for s in monitor.labelled()}
+    assert counted == {
+        (what, source): value
+        for source, values in expected.items()
+        for what, value in zip(("packets", "bytes"), values, strict=True)
+    }
 
 
 def _talkers(values):

@@ -71,6 +71,11 @@ def joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def as_name(path: str) -> str:
+    """The path as part of the name of a label or family: what C's names cannot have, or ours cannot, becomes ``_``."""
+    return re.sub("[^a-zA-Z0-9_]", "_", path.replace("]", "")).strip("_")
+
+
 def locate(root: Field, path: str) -> Field:
     """The field of this path.
 

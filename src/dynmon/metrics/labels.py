@@ -13,7 +13,7 @@ from functools import cached_property
 from dynmon.btf.plans import Field, Record, Rows
 from dynmon.errors import did_you_mean
 from dynmon.metrics.decoders import Decoder, PlainDecoder, Texts, decoder_of
-from dynmon.metrics.fields import Misfit, locate
+from dynmon.metrics.fields import Misfit, as_name, locate
 from dynmon.metrics.guesses import Guess, guess, guesses
 from dynmon.metrics.widening import bit_span
 from dynmon.models import DecoderConfig, DecoderName, KeyLabel, OpenMetricsMetadata
@@ -117,7 +117,7 @@ def _first(found: Guess) -> Decoder:
 def _label_name(field: Field, key: Field) -> str:
     if not field.name:
         return INDEX if key.type_name == INDEX_TYPE else KEY
-    name = field.name.replace(".", "_").replace("[", "_").replace("]", "").lstrip("_")
+    name = as_name(field.name)
     return name if name and not name[0].isdigit() else f"{KEY}_{name}".rstrip("_")
 
 

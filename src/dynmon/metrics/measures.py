@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dynmon.btf.plans import Boolean, Enumeration, Field, Record
-from dynmon.metrics.fields import Misfit, base_name, is_network_order, locate, members
+from dynmon.metrics.fields import Misfit, as_name, base_name, is_network_order, locate, members
 from dynmon.metrics.guesses import is_hidden
 from dynmon.metrics.model import FamilyType
 from dynmon.metrics.widening import overlapping
@@ -117,8 +117,7 @@ def _measure_of_field(config: MetricConfig, metadata: OpenMetricsMetadata, field
 
 def field_name(name: str, field: Field) -> str:
     """The name of the family of a field: that of the metric and the path."""
-    path = field.name.replace(".", "_").replace("[", "_").replace("]", "").strip("_")
-    return f"{name.removesuffix(TOTAL) or name}_{path}"
+    return f"{name.removesuffix(TOTAL) or name}_{as_name(field.name)}"
 
 
 def _rule(config: MetricConfig, path: str) -> Merge | None:

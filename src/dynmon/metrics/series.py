@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynmon.btf.plans import Field, Rows
-from dynmon.metrics.decoders.base import OTHER, Texts
+from dynmon.metrics.decoders.base import OTHER, Texts, escaped
 from dynmon.metrics.folding import Groups, Table, hashes_of
 from dynmon.metrics.labels import KeyPart
 from dynmon.metrics.limits import SeriesLimit
@@ -160,7 +160,7 @@ class _Columns:
         self._numbers.append(numbers.take(ids))
         self._digests.append(partial(self._digests_of, part))
         offset = self._keys.shape[1] + INDEX_BYTES * (len(self._numbers) - 1)
-        return (Pick(offset, tuple(_escaped(text) for text in found)),)
+        return (Pick(offset, tuple(escaped(text) for text in found)),)
 
     def rows(self) -> Rows:
         """The rows that all labels are written from."""
@@ -214,7 +214,3 @@ def _mask(field: Field, size: int) -> NDArray[np.uint8]:
 
 def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(errors="replace"), digest_size=WORD_BYTES).digest(), "little")
-
-
-def _escaped(text: str) -> bytes:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"').encode(errors="replace")

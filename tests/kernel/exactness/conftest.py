@@ -19,12 +19,13 @@ from tests.support import Veth, needs, veth_pair
 from tests.traffic import Wire, wire
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these count packets in the kernel, for as long as they are told to."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All of these count packets in the kernel, for as long as they are told to, or as any test may take."""
+    seconds = max(TIMEOUT_SECONDS, float(config.getini("timeout")))
     for item in items:
         if "tests/kernel/exactness" in str(item.path):
             item.add_marker(needs("kernel", "clang"))
-            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+            item.add_marker(pytest.mark.timeout(seconds))
 
 
 @pytest.fixture(scope="session")

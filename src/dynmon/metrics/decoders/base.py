@@ -175,6 +175,11 @@ def numbers_of(field: Field, rows: Rows, *, is_signed: bool | None = None) -> li
     return [int.from_bytes(row[: plan.size].tobytes(), word, signed=signed) for row in rows]  # type: ignore[arg-type]
 
 
+def escaped(text: str) -> bytes:
+    """The text as it stands between the quotes of a label."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"').encode(errors="replace")
+
+
 def is_numeric(plan: Plan) -> bool:
     """Whether the plan is of a number of its own, also one that nobody adds up."""
     return isinstance(number_plan(plan), Integer | Bits | Address | MapId)

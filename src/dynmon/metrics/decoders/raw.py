@@ -18,6 +18,7 @@ from dynmon.metrics.decoders.base import (
     Texts,
     check_size,
     described,
+    escaped,
     number_part,
     numbers_of,
 )
@@ -116,7 +117,7 @@ class EnumDecoder(OfNumbers):
         if OTHER in field.plan.values:
             return ()
         number = number_part(field)
-        return (Choice(number, {value: name.encode() for value, name in field.plan.names.items()}, number),)
+        return (Choice(number, {value: escaped(name) for value, name in field.plan.names.items()}, number),)
 
 
 class DnameDecoder(OfBytes):

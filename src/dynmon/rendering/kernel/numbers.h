@@ -40,24 +40,28 @@ inlined u8 *put_eight(u8 *out, u64 number)
 	return out + 8;
 }
 
+/* Below 100, without a zero before it; what chooses is arithmetic, since no CPU foresees the digits of a number. */
+inlined u8 *put_two(u8 *out, u64 number)
+{
+	u16 pair;
+
+	__builtin_memcpy(&pair, digit_pairs + 2 * number, 2);
+	pair = (u16)(pair >> (number < 10 ? 8 : 0));
+	__builtin_memcpy(out, &pair, 2);
+	return out + 1 + (number >= 10);
+}
+
 /* Below 10^8, without zeros before it. */
 inlined u8 *put_short(u8 *out, u64 number)
 {
-	u8 digits[8];
-	u64 skipped = 0;
-
-	if (number < 10) {
-		*out = '0' + (u8)number;
-		return out + 1;
-	}
 	if (number < 100)
-		return put_pair(out, number);
-	put_eight(digits, number);
-	while (digits[skipped] == '0')
-		skipped++;
-	for (u64 place = skipped; place < 8; place++)
-		*out++ = digits[place];
-	return out;
+		return put_two(out, number);
+	if (number < 10000)
+		return put_pair(put_two(out, number / 100), number % 100);
+	u64 high = number / 10000, low = number % 10000;
+
+	out = high < 100 ? put_two(out, high) : put_pair(put_two(out, high / 100), high % 100);
+	return put_pair(put_pair(out, low / 100), low % 100);
 }
 
 static u8 *put_unsigned(u8 *out, u64 number)
@@ -134,20 +138,22 @@ inlined u64 number_of(const struct step *step, const u8 *row)
 	u32 four;
 	u16 two;
 
-	if (step->kind == BIT_FIELD || step->is_big_endian)
+	if (step->kind == BIT_FIELD)
 		return (u64)wide_number(step, row);
 	switch (step->size) {
 	case 1:
 		return step->is_signed ? (u64)(s64)(signed char)*own : *own;
 	case 2:
 		__builtin_memcpy(&two, own, 2);
+		two = step->is_big_endian ? __builtin_bswap16(two) : two;
 		return step->is_signed ? (u64)(s64)(__INT16_TYPE__)two : two;
 	case 4:
 		__builtin_memcpy(&four, own, 4);
+		four = step->is_big_endian ? __builtin_bswap32(four) : four;
 		return step->is_signed ? (u64)(s64)(__INT32_TYPE__)four : four;
 	case 8:
 		__builtin_memcpy(&eight, own, 8);
-		return eight;
+		return step->is_big_endian ? __builtin_bswap64(eight) : eight;
 	default:
 		return (u64)wide_number(step, row);
 	}
