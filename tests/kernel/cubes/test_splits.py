@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from dynmon.bpf import BpfLink, LoadError
 from dynmon.cubes import DynmonCube
-from dynmon.cubes.errors import SplitWithPages, TokenForgotten
+from dynmon.cubes.errors import TokenForgotten
 from dynmon.cubes.splits import DEPARTED, MOST_DEPARTED
-from dynmon.errors import InjectionError, KernelError
-from dynmon.metrics import ExpositionFormat, Page
+from dynmon.errors import InjectionError
+from dynmon.metrics import ExpositionFormat
 from dynmon.models import BridgeConfig, CubeConfig, CubeType, Direction, LogLevel
 from dynmon.models.simplebridge import PortConfig
-from dynmon.settings import MapLimits
-from dynmon.trial import Rehearsal
 from tests.expositions import text_of
 from tests.kernel.cubes.interfaces import FRAME, attached, ip, make, send
 from tests.kernel.cubes.monitors import CODE, Monitors, document
-from tests.kernel.cubes.test_failures import taken_away
 from tests.kernel.cubes.test_reads import code
-from tests.support import eventually, needs, open_descriptors, run, send_frames
+from tests.support import eventually, open_descriptors, run, send_frames
 from tests.switching import EVERYBODY, hosts
 
 SPLIT = {"name": "packets", "map-name": "PACKETS", "per-interface": True}
@@ -296,64 +290,6 @@ def test_an_interface_of_another_namespace_has_the_name_that_was_asked_for(monit
         run("ip", "netns", "del", "blue")
 
 
-def test_copies_for_all_interfaces_count_as_memory_of_the_path(monitors):
-    make("w0", "w1", "w2")
-    large = CODE.replace("u64, 1)", "u64, 256 * 1024)") % "RX_OK"  # 2 MiB
-    cube = monitor(monitors, path(source=CODE % "RX_OK"))
-    limits = MapLimits(total_bytes=7 << 20)
-    cube._foundry = cube._dataplane._foundry = replace(cube._foundry, map_limits=limits)
-    cube.inject(document({"ingress": path(source=large)}))
-    monitors.attach("m", "w0")
-    monitors.attach("m", "w1")
-    with pytest.raises(LoadError, match="8 MiB of kernel memory, 7 MiB are allowed: those that are split per interf"):
-        monitors.attach("m", "w2")
-    monitors.attach("m", "w?")
-    assert [("w0", "attached"), ("w1", "attached"), ("w2", "refused")] == monitors.states("m")
-    with pytest.raises(LoadError, match="12 MiB of kernel memory"):
-        cube.inject(document({"ingress": path(SWAP, source=large)}))
-    send("w0", 2)
-
-    expect(cube, w0=2, w1=0)
-
-
-def test_a_split_metric_is_not_paged(monitors):
-    cube = monitor(monitors, path())
-    with pytest.raises(SplitWithPages, match="leave limit out"):
-        cube.read_metric(Direction.INGRESS, "packets", drain=True, page=Page(1))
-    assert {} == counts(cube)
-
-
-@pytest.mark.parametrize(
-    ("declaration", "more", "reason"),
-    [
-        ('BPF_TABLE_PUBLIC("array", u32, u64, PACKETS, 1);', {}, "it is public: other cubes count in it"),
-        ('BPF_TABLE_SHARED("array", u32, u64, PACKETS, 1);', {}, "the other path counts in it, too"),
-        ("BPF_QUEUE(PACKETS, u64, 4);", {}, "the values of a queue have one order"),
-        ("BPF_ARRAY(PACKETS, u64, 1);", {"initial-entries": {"PACKETS": [{"key": 0, "value": 7}]}}, "initial-entries"),
-        (
-            "BPF_ARRAY(PACKETS, u64, 1);",
-            {"metric-configs": [SPLIT, {"name": "whole", "map-name": "PACKETS"}]},
-            "'whole' reads it as a whole",
-        ),
-    ],
-)
-def test_what_cannot_be_split_says_why(monitors, declaration, more, reason):
-    body = "PACKETS.push(&one, 0);" if "QUEUE" in declaration else "u32 zero = 0; PACKETS.update(&zero, &one);"
-    with pytest.raises(InjectionError, match=reason):
-        monitor(monitors, path(source=code(declaration, f"u64 one = 1; {body}")) | more)
-
-
-def test_a_trial_refuses_what_an_injection_would(monitors):
-    """And says the same; what it takes is shown with its label."""
-    cube = monitor(monitors, path())
-    mixed = {"metric-configs": [SPLIT, {"name": "whole", "map-name": "PACKETS"}]}
-    with pytest.raises(InjectionError, match="'whole' reads it as a whole"):
-        cube.rehearse(Rehearsal(document({"ingress": path() | mixed}), CubeType.TC, LogLevel.INFO))
-    told = cube.rehearse(Rehearsal(document({"ingress": path(**COUNTER)}), CubeType.TC, LogLevel.INFO))
-
-    assert ["interface"] == told["explanation"]["ingress-path"]["metrics"][0]["labels"]
-
-
 @HOOKS
 def test_code_that_is_split_and_code_that_is_not_take_each_others_place(monitors, monkeypatch, kind, without):
     """And the hook map knows the program of each interface."""
@@ -374,43 +310,3 @@ def test_code_that_is_split_and_code_that_is_not_take_each_others_place(monitors
         else:
             assert 2 == len(programs)
             expect(cube, w0=2, w1=3)
-
-
-@pytest.mark.parametrize("options", [SWAP, EMPTY], ids=["swap", "empty"])
-def test_a_switch_that_is_refused_for_one_interface_is_taken_back_for_all(monitors, options):
-    make("w0", "w1")
-    cube = monitor(monitors, path(options), "w0", "w1")
-    send("w0", 2)
-    send("w1", 3)
-    expect(cube, w0=2, w1=3)
-    lane = cube._dataplane.attachments[1].lanes[Direction.INGRESS]
-    with taken_away(lane.idle.program.fd), pytest.raises(KernelError, match="replace the program at 'w1'"):
-        counts(cube)
-    send("w0", 1)
-    expect(cube, w0=3, w1=3)
-
-    assert {"w0": 3, "w1": 3} == counts(cube)
-
-
-@needs("tcx")
-def test_a_lane_that_can_neither_be_switched_nor_switched_back_loses_nothing(monitors, monkeypatch):
-    make("w0", "w1")
-    cube = monitor(monitors, path(EMPTY), "w0", "w1")
-    first, second = (each.links[Direction.INGRESS] for each in cube._dataplane.attachments)
-    send("w0", 4)
-    expect(cube, w0=4, w1=0)
-    descriptor = first.fd
-
-    def update_once(program):
-        BpfLink.update(first, program)
-        first.fd = second.fd
-
-    with monkeypatch.context() as patch:
-        patch.setattr(first, "update", update_once)
-        with taken_away(second.fd), pytest.raises(KernelError):
-            counts(cube)
-    first.fd = descriptor
-    send("w0", 5)
-
-    expect(cube, w0=9, w1=0)
-    assert {"w0": 9, "w1": 0} == counts(cube)
