@@ -6,6 +6,7 @@ import ctypes
 import errno
 import functools
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -196,7 +197,8 @@ def send_frames(interface: str, frames: tuple[bytes, ...], count: int) -> int:
 def veth_pair(*, addresses: tuple[str, str] | None = None, host: str = "") -> Iterator[Veth]:
     """A veth pair with its peer in a new namespace; both are gone afterwards.
 
-    With `addresses` (such as ``("10.9.0.1/24", "10.9.0.2/24")``) the two ends are hosts that can ping one another.
+    With `addresses` (such as ``("10.9.0.1/24", "10.9.0.2/24")``) the ends are hosts. Of two that can ping one another
+    each knows where the other is: no ARP, be it the question or the check some seconds later, is among what is counted.
     """
     if os.environ.get("DYNMON_ISOLATED") != "yes":
         pytest.fail("network tests run in namespaces of their own: make test, or scripts/isolated pytest ...")
@@ -208,13 +210,19 @@ def veth_pair(*, addresses: tuple[str, str] | None = None, host: str = "") -> It
         run(*quiet)
         run("ip", "netns", "exec", veth.namespace, *quiet)
         run("ip", "link", "add", veth.host, "type", "veth", "peer", "name", veth.peer, "netns", veth.namespace)
-        for name, prefix, address in (
+        ends = (
             (veth.host, (), addresses and addresses[0]),
             (veth.peer, ("-n", veth.namespace), addresses and addresses[1]),
-        ):
+        )
+        for name, prefix, address in ends:
             if address:
                 run("ip", *prefix, "addr", "add", address, "dev", name)
             run("ip", *prefix, "link", "set", name, "up", *(() if address else ("arp", "off")))
+        if addresses and all(addresses):
+            for (name, prefix, _), (other, there, address) in (ends, ends[::-1]):
+                [facts] = json.loads(run("ip", *there, "-j", "link", "show", other))
+                known = (str(address).partition("/")[0], "lladdr", facts["address"], "nud", "permanent")
+                run("ip", *prefix, "neigh", "replace", *known, "dev", name)
         run("ip", "link", "set", "lo", "up")
         wait_until(lambda: "state UP" in run("ip", "link", "show", veth.host), f"{veth.host} to be up")
         yield veth

@@ -34,6 +34,19 @@ static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *m
 	return RX_OK;
 }
 """
+# The first slot counts up, the second one down.
+SIGNED = """
+BPF_HASH(SIZES, u32, u64, 32);
+BPF_ARRAY(SIGNED, s64, 2);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{
+	u32 size = md->packet_len;
+	SIZES.increment(size);
+	SIGNED.increment(0);
+	SIGNED.increment(1, -1);
+	return RX_OK;
+}
+"""
 FRAME = packets.ethernet(packets.raw(b"x" * 46, 0x88B5))
 SENT, SIZES, ROOM = 30, 3, 32
 
@@ -130,6 +143,30 @@ def test_maps_say_how_full_they_are(daemon: Daemon, client: DynmonClient, probe:
     assert found == {
         **{("dynmon_map_entries", each): SIZES for each in (sizes, windows)},
         **{("dynmon_map_max_entries", each): ROOM for each in (sizes, windows)},
+    }
+
+
+def test_what_cannot_be_exported_is_counted_by_its_reason(daemon: Daemon, client: DynmonClient, veth: Veth) -> None:
+    """A size that no expression matches makes no series, a counter below zero none either; the others are there."""
+    names = [{"name": "size", "decoders": ["uint", {"name": "regexp", "regexps": [f"^{len(FRAME)}$"]}]}]
+    metrics = [metric("one_size", "SIZES"), metric("signed", "SIGNED")]
+    metrics[0]["open-metrics-metadata"]["key-labels"] = names
+    client.create("probe", {"dataplane-config": {"ingress-path": {"code": SIGNED, "metric-configs": metrics}}})
+    client.attach("probe", veth.host)
+    send(veth)
+    eventually(lambda: scrape(daemon).get(("one_size_total", labels(size=str(len(FRAME))))), SENT // SIZES)
+
+    scrape(daemon)
+    samples = scrape(daemon)
+    found = {key[1]: value for key, value in samples.items() if key[0] == "dynmon_left_out_series"}
+    assert found == {
+        labels(metric="one_size", reason="no-match"): SIZES - 1,
+        labels(metric="one_size", reason="no-count"): 0,
+        labels(metric="signed", reason="no-match"): 0,
+        labels(metric="signed", reason="no-count"): 1,
+    }
+    assert {("signed_total", labels(index="0")): SENT} == {
+        key: value for key, value in samples.items() if key[0] == "signed_total"
     }
 
 

@@ -62,7 +62,7 @@ def received(interface: str) -> int:
 
 
 def test_the_commands_count_what_the_interface_counts(shell):
-    """A thousand pings in are exactly the packets that `ip -s link` saw."""
+    """The answers to a thousand pings are what the interface received, and what the monitor counted."""
     shell("polycubectl dynmon add monitor")
     shell("curl -T examples/packet_counter.json localhost:9000/polycube/v1/dynmon/monitor/dataplane-config")
     shell("polycubectl attach monitor eno0")
@@ -70,11 +70,10 @@ def test_the_commands_count_what_the_interface_counts(shell):
 
     run("ping", "-q", "-c", str(PINGS), "-i", "0.001", "10.70.0.2", timeout_seconds=60)
 
-    packets = received("eno0") - before
-    assert packets >= PINGS
-    assert f"[{packets}]" in shell("polycubectl monitor metrics show")
-    assert f"[{packets}]\n" == shell("polycubectl monitor metrics ingress-metrics packets_total value show")
-    assert f"\npackets_total {packets}\n" in shell("polycubectl monitor open-metrics show")
+    assert PINGS == received("eno0") - before
+    assert f"[{PINGS}]" in shell("polycubectl monitor metrics show")
+    assert f"[{PINGS}]\n" == shell("polycubectl monitor metrics ingress-metrics packets_total value show")
+    assert f"\npackets_total {PINGS}\n" in shell("polycubectl monitor open-metrics show")
     assert "monitor ---> stack" in shell("polycubectl topology show eno0")
 
     shell("polycubectl detach monitor eno0 ; polycubectl dynmon del monitor")
@@ -86,13 +85,11 @@ def test_the_injector_as_documented(shell, hosts, options):
     """`dynmon_injector.py` makes the cube, attaches it and injects; the extractor reads it."""
     printed = shell(f"./dynmon_injector.py {options}monitor_0 eno1 ../examples/packet_counter.json", "tools")
     assert "Creating new dynmon instance named monitor_0" in printed
-    before = received("eno1")
 
     run("ping", "-q", "-c", "20", "-i", "0.001", "10.71.0.2")
 
-    packets = received("eno1") - before
     extracted = shell(f"./dynmon_extractor.py {options}monitor_0 -t ingress -n packets_total", "tools")
-    assert [packets] == json.loads(extracted)
+    assert [20] == json.loads(extracted)
     again = shell(f"./dynmon_injector.py {options}monitor_0 eno1 ../examples/packet_counter.json", "tools")
     assert "Dynmon monitor_0 already exist" in again
     assert "Injecting the new dataplane" in again

@@ -24,7 +24,7 @@ from dynmon.monitor import AmbiguousMetric, NotRunning
 from dynmon.netdev import InterfaceNotFound
 from tests.hooks import attached, tcx_programs
 from tests.packets import IPV4_A, IPV4_B, UDP, ethernet, ipv4, udp
-from tests.support import needs, open_descriptors, run, veth_pair, wait_until
+from tests.support import eventually, needs, open_descriptors, run, veth_pair, wait_until
 
 pytestmark = needs("kernel", "clang", "tcx")
 
@@ -348,17 +348,24 @@ def test_inject_replaces_the_code_under_traffic(veth, no_leaks):
     """Every packet is counted once, by the old code or by the new, here in a map that outlives them all."""
     owner = COUNTER.replace("BPF_ARRAY(PKTS, u64, 1)", 'BPF_TABLE_PUBLIC("array", u32, u64, PKTS, 1)')
     borrower = COUNTER.replace("BPF_ARRAY(PKTS, u64, 1)", 'BPF_TABLE("extern", u32, u64, PKTS, 1)')
-    with Monitor(veth.host, egress=owner) as total, Monitor(veth.host, borrower) as monitor:
-        sender = threading.Thread(target=veth.send_in, args=(FRAME,), kwargs={"count": 20_000})
-        sender.start()
-        injections = 0
-        while sender.is_alive():
-            monitor.inject(borrower)
-            injections += 1
-        sender.join()
+    is_enough, sent = threading.Event(), [0]
 
-        assert injections > 1
-        assert [20_000] == total.metrics()["PKTS"]
+    def send() -> None:
+        while not is_enough.is_set():
+            sent.append(sent[-1] + veth.send_in(FRAME, count=100))
+
+    with Monitor(veth.host, egress=owner) as total, Monitor(veth.host, borrower) as monitor:
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for number in range(1, 6):
+                wait_until(lambda number=number: len(sent) > 2 * number, "packets between two injections")
+                monitor.inject(borrower)
+        finally:
+            is_enough.set()
+            sender.join()
+
+        eventually(lambda: total.metrics()["PKTS"], [sent[-1]])
 
 
 def test_a_refused_injection_changes_nothing(veth):

@@ -34,6 +34,7 @@ READS = "dynmon_metric_read_duration_seconds"
 FAILED_READS = "dynmon_metric_failed_reads"
 ENTRIES = "dynmon_map_entries"
 FOLDED = "dynmon_folded_series"
+LEFT_OUT = "dynmon_left_out_series"
 MAX_ENTRIES = "dynmon_map_max_entries"
 EVENTS = "dynmon_events"
 LOST_EVENTS = "dynmon_lost_events"
@@ -59,6 +60,7 @@ FAMILIES: Mapping[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
     FAILED_READS: (CounterMetricFamily, "Reads of the metric, and drains of its map, that failed", METRIC),
     ENTRIES: (GaugeMetricFamily, "Entries that the last read found in the metric's map, if it can fill up", METRIC),
     FOLDED: (GaugeMetricFamily, "Series beyond the limit that the last scrape found, exported as one: other", METRIC),
+    LEFT_OUT: (GaugeMetricFamily, "Series that the last scrape found and did not export, and why", (*METRIC, "reason")),
     MAX_ENTRIES: (GaugeMetricFamily, "Entries that such a map has room for", METRIC),
     EVENTS: (CounterMetricFamily, f"Records taken out of the metric's map, {HEARD}", METRIC),
     LOST_EVENTS: (CounterMetricFamily, f"Records that the kernel had no room for, {HEARD}", METRIC),
@@ -94,12 +96,14 @@ def _add(families: Mapping[str, Any], cube: DynmonCube) -> None:
         families[name].add_metric([cube.name, *labels], *values)
 
     add(FAILED_SCRAPES, (), cube.failed_scrapes)
-    for metric, tally, folded in cube.tallies():
+    for metric, tally, limits in cube.tallies():
         labels = (metric.direction.value, metric.config.name)
         add(READS, labels, tally.reads, tally.seconds)
         add(FAILED_READS, labels, tally.failures)
         if metric.export:
-            add(FOLDED, labels, folded)
+            add(FOLDED, labels, sum(each.folded for each in limits))
+            add(LEFT_OUT, (*labels, "no-match"), sum(each.unmatched for each in limits))
+            add(LEFT_OUT, (*labels, "no-count"), sum(each.uncountable for each in limits))
         if tally.entries is not None:
             add(ENTRIES, labels, tally.entries)
             add(MAX_ENTRIES, labels, metric.bpf_map.info.max_entries)

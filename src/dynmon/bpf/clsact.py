@@ -85,7 +85,13 @@ class ClsactLink(Link):
                 raise KernelError(f"detach from {self._interface_name!r}", error) from error
 
     def is_attached(self) -> bool:
-        return False  # a filter is found at its interface only, and whoever asks did not find that
+        with _lock:  # in the middle of an update it runs one program, and we know of the other
+            if self._place is None:
+                return False
+            try:
+                return clsact_filter.program_at(self._place) == self._program_id
+            except OSError:  # where it is found no more, its namespace is not either
+                return False
 
     def abandon(self) -> None:
         self._place = None

@@ -239,7 +239,6 @@ def _status(attachment: Attachment) -> AttachmentStatus:
         return seen("refused", attachment.trouble)
     if attachment.interface_name() is None:
         return seen("unplugged" if attachment.chain.is_port else "awaited")
-    # A clsact filter is found at its interface only.
-    if any(link.kind != "clsact" and not link.is_attached() for link in attachment.links.values()):
+    if not all(link.is_attached() for link in attachment.links.values()):
         return seen("detached", TAKEN_OFF)
     return seen("attached")

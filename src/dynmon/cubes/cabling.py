@@ -1,12 +1,14 @@
 """What the ports of cubes are plugged into: interfaces, and each other.
 
-The peer of a port is a name. An interface of that name is plugged in at once. A port, `cube:port`, is plugged in when
-it names this one as its peer too. Since switches send to interfaces, a veth pair of ours is the cable between two
-ports: each port has an interface of its own at which programs can be attached, whatever its peer is.
+The peer of a port is a name. An interface of that name is plugged in at once, and again when it went away and one of
+that name comes. A port, `cube:port`, is plugged in when it names this one as its peer too. Since switches send to
+interfaces, a veth pair of ours is the cable between two ports: each port has an interface of its own at which programs
+can be attached, whatever its peer is.
 """
 
 from __future__ import annotations
 
+import logging
 import uuid
 from contextlib import ExitStack
 from typing import Protocol
@@ -16,9 +18,12 @@ from dynmon.cubes.port_errors import HasPeer, InterfaceInUse, NotAPort, NotConne
 from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Chain
 from dynmon.dataplane.switch import Plug, Switch
+from dynmon.errors import DynmonError
 from dynmon.netdev import PortNotFound, interface_index, interface_state
 
 UP, DOWN = "UP", "DOWN"
+
+_log = logging.getLogger("dynmon.interfaces")
 
 
 class Port:
@@ -101,6 +106,26 @@ class Cabling:
         with self.lock:
             taken = ((port, port.plug) for port in self._ports.values())
             return next((port for port, plug in taken if plug and plug.interface_index == index), None)
+
+    def interface_gone(self, index: int, name: str) -> None:
+        """Unplug the port of an interface that went away; one of its last name, `name`, is awaited."""
+        with self.lock:
+            port = self.at_interface(index)
+            if port:
+                if not port.cable:
+                    port.peer = name
+                self._pull(port)
+
+    def interface_present(self, index: int, name: str) -> None:
+        """Plug an interface into the port that awaits one of its name."""
+        with self.lock:
+            awaiting = (port for port in self._ports.values() if not port.plug and port.peer == name)
+            port = None if self.at_interface(index) else next(awaiting, None)
+            if port:
+                try:
+                    self._plug_into_interface(port, name)
+                except DynmonError as error:
+                    _log.warning("port %s: %s", port.full_name, error)
 
     def add(self, port: Port, peer: str) -> None:
         """Take in a new port, plugged into `peer`.

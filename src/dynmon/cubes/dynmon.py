@@ -25,7 +25,7 @@ from dynmon.dataplane.shared_maps import offered, public_sides
 from dynmon.errors import DynmonError
 from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Page, Reading, expose, families_of
 from dynmon.metrics.events import BoundEvents
-from dynmon.metrics.limits import SeriesBudget
+from dynmon.metrics.limits import SeriesBudget, SeriesLimit
 from dynmon.metrics.tally import Tally
 from dynmon.models import (
     CubeConfig,
@@ -298,8 +298,8 @@ class DynmonCube:
         with self._state:
             return list(self._dataplane.attached())
 
-    def tallies(self) -> list[tuple[BoundMetric, Tally, int]]:
-        """What reading each metric has come to, and how many series the last scrape had folded."""
+    def tallies(self) -> list[tuple[BoundMetric, Tally, list[SeriesLimit]]]:
+        """What reading each metric has come to, and what its limits have let through: of a split one, of each map."""
         return self._reads.tallies()
 
     def event_metrics(self) -> list[BoundEvents]:

@@ -1,8 +1,8 @@
 """What becomes of attachments when interfaces come, change and go.
 
-While any cube is attached or waits to be, a thread hears of the interfaces of our namespace from the kernel. Nothing is
-polled. When many things happen at once it looks at each interface once, as it is by then; when there was no room for
-all that was to tell, it looks at all of them.
+While any cube is attached or waits to be, and while there are switches, a thread hears of the interfaces of our
+namespace from the kernel. Nothing is polled. When many things happen at once it looks at each interface once, as it is
+by then; when there was no room for all that was to tell, it looks at all of them.
 
 A selector attaches to each interface that it means, one after the other: the kernel takes a grace period for each, and
 others change chains in between. What the kernel refuses on one of them stops no other. It is shown, and tried again
@@ -50,7 +50,7 @@ class Following:
         self._cubes = cubes
         self._thread: threading.Thread | None = None
         self._watch: LinkWatch | None = None
-        self._attaching = 0
+        self._listeners = 0
 
     def attach(self, cube: DynmonCube, request: AttachRequest) -> None:
         """Attach a cube to a port, or to what a selector means now and from now on.
@@ -60,7 +60,7 @@ class Following:
             DynmonError: As `Placing.attach`; of single interfaces of a selector nothing is raised.
         """
         selector = Selector.parse(request.port)
-        with self._listening():
+        with self.listening():
             if selector:
                 self._select(cube, selector, request)
             else:
@@ -94,7 +94,7 @@ class Following:
         """Listen as long as there is somebody to whom it matters, and keep no empty attach points."""
         with self._placing.lock:
             self._placing.forget_empty_points()
-            if self._attaching or not all(cube.attachments.is_empty for cube in self._cubes()):
+            if self._listeners or not all(cube.attachments.is_empty for cube in self._cubes()):
                 return
             thread, watch, self._thread, self._watch = self._thread, self._watch, None, None
         if watch and thread:
@@ -110,7 +110,7 @@ class Following:
         moved_masters = changes.touched | changes.gone.keys()
         ports = {index for index, link in links.items() if link.master in moved_masters}
         for present in (links[index] for index in changes.touched | ports if index in links):
-            self._placing.interface_changed(present.index)
+            self._placing.interface_changed(present.index, present.name)
             for cube in self._cubes():
                 self._follow_one(cube, present, links)
         self.settle()
@@ -180,8 +180,8 @@ class Following:
             selection.refused[link.index] = AttachmentStatus(link.name, "refused", text, str(error))
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Hear of what happens from now on; when something is attached in the end, also behind the block."""
+    def listening(self) -> Iterator[None]:
+        """Hear of what happens in this block; when something is attached in the end, also behind it."""
         with self._placing.lock:
             if self._watch is None:
                 self._watch = watch = LinkWatch()
@@ -189,12 +189,12 @@ class Following:
                     target=_run, args=(watch, weakref.ref(self)), name="dynmon-links", daemon=True
                 )
                 self._thread.start()
-            self._attaching += 1
+            self._listeners += 1
         try:
             yield
         finally:
             with self._placing.lock:
-                self._attaching -= 1
+                self._listeners -= 1
             self.settle()
             self._tidy()
 

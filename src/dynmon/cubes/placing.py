@@ -19,7 +19,7 @@ from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import IncompatibleTypes, NothingToAwait
 from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Attachment, AttachPoint
-from dynmon.dataplane.hook_map import HookEntry, hook_map
+from dynmon.dataplane.hook_map import HookEntry, OwnProgram, hook_map
 from dynmon.models import AttachRequest, CubeType, Direction
 from dynmon.netdev import Located, Place, interface_index, interface_state, locate
 
@@ -123,8 +123,11 @@ class Placing:
         located = Located(interface_index(interface), None)
         with ExitStack() as kept:
             with self.lock:
-                cubes = self._cubes()
-                own = [each.kept(kept) for cube in cubes for each in cube.attachments.programs_on(located)]
+                own = [each for cube in self._cubes() for each in cube.attachments.programs_on(located)]
+                port = self.cabling.at_interface(located.index)
+                if port and port.plug:
+                    own.append(OwnProgram.of_switch(port.cube, port.plug))
+                own = [each.kept(kept) for each in own]
             return hook_map(located.index, interface, own)
 
     def moved(self, port: Port) -> None:
@@ -150,11 +153,13 @@ class Placing:
         with self.lock:
             for cube in self._cubes():
                 cube.attachments.leave_interface(located, name)
+            self.cabling.interface_gone(index, name)
             self._points.pop(located, None)
 
-    def interface_changed(self, index: int) -> None:
-        """Try again what the kernel refused at the port that is plugged in here."""
+    def interface_changed(self, index: int, name: str) -> None:
+        """Plug it in where it is awaited, and try again what the kernel refused at the port that is plugged in here."""
         with self.lock:
+            self.cabling.interface_present(index, name)
             port = self.cabling.at_interface(index)
             if port and any(cube.attachments.has_trouble(port.chain) for cube in self._cubes()):
                 self.moved(port)

@@ -28,6 +28,7 @@ from dynmon.metrics.accounts import Account
 from dynmon.metrics.events import BoundEvents
 from dynmon.metrics.extraction import Entries
 from dynmon.metrics.ledger import Ledger
+from dynmon.metrics.limits import SeriesLimit
 from dynmon.metrics.readings import NOT_DRAINED, note_on, now
 from dynmon.metrics.tally import Tally
 from dynmon.models import Direction
@@ -164,9 +165,9 @@ class Reads:
         with self.lock:
             return sum(each.dropped for each in self._accounts() if each.metric.direction is direction)
 
-    def tallies(self) -> list[tuple[BoundMetric, Tally, int]]:
-        """What reading each metric has come to, and how many series the last scrape had folded."""
-        return [(each.metric, each.tally, each.folded) for each in self._values()]
+    def tallies(self) -> list[tuple[BoundMetric, Tally, list[SeriesLimit]]]:
+        """What reading each metric has come to, and what its limits have let through: of a split one, of each map."""
+        return [(each.metric, each.tally, [one.metric.series_limit for one in _shown(each)]) for each in self._values()]
 
     def event_metrics(self) -> list[BoundEvents]:
         """The metrics of both paths whose maps have records."""
@@ -207,8 +208,7 @@ class Reads:
             yield from item.all_accounts if isinstance(item, Split) else [item]
 
     def _shown(self) -> Iterator[Account]:
-        for item in self._values():
-            yield from item.accounts if isinstance(item, Split) else [item]
+        return (each for item in self._values() for each in _shown(item))
 
     def _values(self) -> list[Account | Split]:
         return [each for items in self._items.values() for each in items if not isinstance(each, BoundEvents)]
@@ -374,6 +374,10 @@ class Reads:
             for direction in directions
             for each in (self._dataplane.paths[direction], *(lane for _, lane in self._dataplane.lanes(direction)))
         ]
+
+
+def _shown(item: Account | Split) -> list[Account]:
+    return item.accounts if isinstance(item, Split) else [item]
 
 
 def _name_of(account: Account) -> Name:

@@ -79,17 +79,9 @@ class CubeRegistry:
             cube_id = next(self._ids)
             self._log.register(cube_id, name)
             try:
-                cube = DynmonCube(
-                    name,
-                    cube_id,
-                    config,
-                    self._foundry,
-                    self.placing.lock,
-                    self._grace.wait,
-                    self._read_limits,
-                    self._pins,
-                    self._series,
-                )
+                lock, wait = self.placing.lock, self._grace.wait
+                limits, pins, series = self._read_limits, self._pins, self._series
+                cube = DynmonCube(name, cube_id, config, self._foundry, lock, wait, limits, pins, series)
             except BaseException:
                 self._log.forget(cube_id)
                 raise
@@ -115,7 +107,8 @@ class CubeRegistry:
             DynmonError: A port cannot be made.
         """
         with self._reserving(name):
-            bridge = SimpleBridge(name, config, self._foundry, self.cabling, self.attach)
+            listening = self._following.listening()
+            bridge = SimpleBridge(name, config, self._foundry, self.cabling, self.attach, listening)
             self._keep(bridge)
             return bridge
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from dynmon.cubes.cabling import Cabling, Port
@@ -38,8 +38,11 @@ class SimpleBridge:
         foundry: Foundry,
         cabling: Cabling,
         attach: Callable[[AttachRequest], None],
+        listening: AbstractContextManager[None],
     ) -> None:
         """Make the cube with the ports of `config`, and `attach` what is to be on them.
+
+        While it is there, `listening` keeps its ports plugged in.
 
         Raises:
             PortExists, TooManyPorts, DynmonError: A port cannot be made; nothing is left behind.
@@ -52,8 +55,10 @@ class SimpleBridge:
         self._ports: dict[str, Port] = {}
         self._closed = False
         self._switch = Switch(foundry, config.fdb.aging_time)
+        self._listening = ExitStack()
         with ExitStack() as undo:
             undo.callback(self.close)
+            self._listening.enter_context(listening)
             for port in config.ports:
                 self.add_port(port.name or "", port.peer, port.tcubes)
             undo.pop_all()
@@ -178,6 +183,7 @@ class SimpleBridge:
                 self._cabling.remove(port)
             self._ports.clear()
             self._switch.close()
+        self._listening.close()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

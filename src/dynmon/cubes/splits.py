@@ -61,11 +61,6 @@ class Split:
             total.add(each.tally)
         return total
 
-    @property
-    def folded(self) -> int:
-        """How many series the last scrape had folded, of all interfaces together."""
-        return sum(each.folded for each in self.accounts)
-
     def succeed(self, before: Split, lanes: Sequence[tuple[str, LoadedPath]]) -> None:
         """Go on with what is known of maps that go on, those of `lanes` among them."""
         self.rest.succeed(before.rest, [])

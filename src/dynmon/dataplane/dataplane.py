@@ -76,8 +76,7 @@ class Dataplane:
     def attached(self) -> Iterator[tuple[str, Direction, bool]]:
         """Each place by its name of today, each direction that has code, and whether that runs there.
 
-        It does not where there is no interface now, where the kernel refused, and where somebody else has detached the
-        link, of which we would not know at clsact.
+        It does not where there is no interface now, where the kernel refused, and where somebody else has taken it off.
         """
         for attachment in self._attachments:
             if (name := attachment.current_name()) is None:
@@ -86,7 +85,7 @@ class Dataplane:
                 name = str(attachment.place)
             for direction in self._paths:
                 link = attachment.links.get(direction)
-                yield name, direction, link is not None and (link.kind == "clsact" or link.is_attached())
+                yield name, direction, link is not None and link.is_attached()
 
     def runs(self, direction: Direction) -> Runs:
         """How often the code of `direction` ran, in both of its copies: while the kernel timed programs."""

@@ -21,6 +21,7 @@ from dynmon.bpf.occupants import Occupant, occupants
 from dynmon.bpf.tc_filters import Filter
 from dynmon.compiler import Spelling
 from dynmon.dataplane.path import LoadedPath
+from dynmon.dataplane.switch import Plug
 from dynmon.dataplane.xdp_chain import XdpMember
 from dynmon.models import Direction
 
@@ -44,6 +45,7 @@ TCX_ENDS = frozenset({0, 2, 7})
 FILTER_ENDS = frozenset({0, 2, 4, 7, 8})
 # What the dialect makes of any handler.
 DIALECT_VERDICTS = {"xdp": frozenset({1, 2}), "tcx": frozenset({-1, 2}), "clsact": frozenset({-1, 2})}
+SWITCH_VERDICTS = frozenset({2, 7})
 MOST_NAMED = 3
 
 
@@ -79,10 +81,11 @@ GOES_ON: Mapping[tuple[str, str], Callable[[int], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class OwnProgram:
-    """What a cube runs in one direction of an interface.
+    """What a cube runs in one direction of an interface; or what a switch does, for its port there.
 
     `programs` has the descriptors of its copies by their ids. It is found again by its link, or as a filter by its
-    priority. `dispatchers` has the slots of the program that calls it, by that program's id, where one does.
+    priority. `verdicts` is all that it can return, None where only its instructions could tell. `dispatchers` has the
+    slots of the program that calls it, by that program's id, where one does.
     """
 
     cube: str
@@ -91,7 +94,7 @@ class OwnProgram:
     link_id: int | None
     priority: int | None
     programs: Mapping[int, int]
-    is_dialect: bool
+    verdicts: frozenset[int] | None
     dispatchers: Mapping[int, int]
 
     @classmethod
@@ -104,10 +107,24 @@ class OwnProgram:
             direction=path.placement.direction,
             kind=link.kind,
             link_id=link.id,
-            priority=link.priority if isinstance(link, ClsactLink) else None,
+            priority=_priority(link),
             programs={each.id: each.fd for each in copies},
-            is_dialect=path.artifact.spelling is Spelling.DIALECT,
+            verdicts=DIALECT_VERDICTS[link.kind] if path.artifact.spelling is Spelling.DIALECT else None,
             dispatchers={dispatcher.program.id: dispatcher.slots.fd} if dispatcher else {},
+        )
+
+    @classmethod
+    def of_switch(cls, cube: str, plug: Plug) -> OwnProgram:
+        """What the switch `cube` runs where one of its ports is plugged in."""
+        return cls(
+            cube=cube,
+            direction=Direction.INGRESS,
+            kind=plug.link.kind,
+            link_id=plug.link.id,
+            priority=_priority(plug.link),
+            programs={plug.program.id: plug.program.fd},
+            verdicts=SWITCH_VERDICTS,
+            dispatchers={},
         )
 
     def kept(self, owner: ExitStack) -> OwnProgram:
@@ -123,6 +140,10 @@ class OwnProgram:
         if place.filter and (place.filter.handle, place.filter.priority) != (HANDLE, self.priority):
             return False
         return place.program.id in self.programs
+
+
+def _priority(link: Link) -> int | None:
+    return link.priority if isinstance(link, ClsactLink) else None
 
 
 def _copies(descriptors: Mapping[int, int], owner: ExitStack) -> dict[int, int]:
@@ -217,7 +238,7 @@ class _Guest:
     def verdicts(self) -> frozenset[int] | None:
         """All that its program can return, as far as that is known."""
         known = self.place.program.verdicts if self.place.program else None
-        return DIALECT_VERDICTS[self.place.hook] if known is None and self.own and self.own.is_dialect else known
+        return self.own.verdicts if known is None and self.own else known
 
     def verdict_names(self) -> tuple[str, ...] | None:
         if (verdicts := self.verdicts) is None:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynmon.bpf import BpfMap, Link, LoadedObject, LoadRequest, ProgramType
+from dynmon.bpf import BpfMap, Link, LoadedObject, LoadRequest, Program, ProgramType
 from dynmon.bpf.tc import attach_tc
 from dynmon.dataplane.path import Foundry
 from dynmon.models import Direction, Hook
@@ -47,6 +47,7 @@ class Plug:
     """A port's own part: its program at the interface behind it; `link` is what others may come before."""
 
     interface_index: int
+    program: Program
     link: Link
     _kept: ExitStack
 
@@ -100,7 +101,7 @@ class Switch:
             link = attach_tc(loaded.program, interface_index, Direction.INGRESS, interface_name=interface_name)
             kept.callback(link.close)
             old = self._plugs.get(port)
-            self._plugs[port] = Plug(interface_index, link, kept.pop_all())
+            self._plugs[port] = Plug(interface_index, loaded.program, link, kept.pop_all())
             if old:
                 old.close()
                 self._forget_port(port)

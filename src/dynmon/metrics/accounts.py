@@ -181,11 +181,6 @@ class Account:
         return self._wide(observed), observed.with_live(before, entries)
 
     @property
-    def folded(self) -> int:
-        """How many series the last scrape had folded into one."""
-        return self.metric.series_limit.folded
-
-    @property
     def has_windows(self) -> bool:
         """Whether it can be read since a token: queues give each value once, and maps of maps are many maps."""
         return not self.is_queue and self.metric.inner is None

@@ -40,15 +40,28 @@ def families_from(export: Export, subject: Subject, limit: SeriesLimit, constant
     if export.splits_cpus:
         keys, cpus = _by_cpu(keys, cpus), 1
     series = series_of(export.parts, keys, limit, export.capacity)
+    limit.unmatched = 0 if series.taken is None else len(keys) - len(series.taken)
     if series.taken is not None:
         keys = keys.take(series.taken, axis=0)
         values = values.reshape(-1, cpus, values.shape[1]).take(series.taken, axis=0).reshape(-1, values.shape[1])
     if export.source is not None:
         ids = np.arange(len(keys)) if series.ids is None else series.ids
         found = read_distribution(export.source, keys, values, subject.value, ids, series.count, cpus)
+        limit.uncountable = _others(found.usable)
         return [_distribution(export, export.source, found, series, constant, limit.created)]
     numbers = [_measured(measure, subject.value, values, series, cpus) for measure in export.measures]
-    return [_family(measure, each, series, constant) for measure, each in zip(export.measures, numbers, strict=True)]
+    usable = [_usable(measure, each) for measure, each in zip(export.measures, numbers, strict=True)]
+    limit.uncountable = sum(map(_others, usable))
+    return [_family(*each, series, constant) for each in zip(export.measures, numbers, usable, strict=True)]
+
+
+def _usable(measure: Measure, numbers: Numbers) -> NDArray[np.bool_]:
+    """Which numbers can be exported: of gauges all."""
+    return numbers.is_countable() if measure.type is FamilyType.COUNTER else np.ones(len(numbers), np.bool_)
+
+
+def _others(usable: NDArray[np.bool_]) -> int:
+    return len(usable) - int(np.count_nonzero(usable))
 
 
 def _by_cpu(keys: Rows, cpus: int) -> Rows:
@@ -63,9 +76,7 @@ def _measured(measure: Measure, value: Field, values: Rows, series: Series, cpus
     return numbers.scaled(measure.multiplier)
 
 
-def _family(measure: Measure, numbers: Numbers, series: Series, constant: Labels) -> Family:
-    usable = numbers.is_countable() if measure.type is FamilyType.COUNTER else np.ones(len(numbers), np.bool_)
-
+def _family(measure: Measure, numbers: Numbers, usable: NDArray[np.bool_], series: Series, constant: Labels) -> Family:
     def lines(labels: LabelParts, offset: int) -> tuple[Line, ...]:
         return (Line(measure.suffix, labels, (numbers.part(offset),)),)
 
@@ -131,8 +142,7 @@ def _made(
     if series.has_other and usable[single]:
         rest = np.concatenate([each[single:] for each in numbers], axis=1)
         blocks.append(SampleBlock(constant, lines(series.other_labels, 0), rest))
-    missing = len(usable) - int(np.count_nonzero(usable))
-    notes = () if is_whole else (UNCOUNTABLE.format(missing=missing, count=len(usable)),)
+    notes = () if is_whole else (UNCOUNTABLE.format(missing=_others(usable), count=len(usable)),)
     filled = tuple(block for block in blocks if len(block.rows))
     return Family(measure.name, measure.type, measure.help, notes=notes, unit=measure.unit, blocks=filled)
 

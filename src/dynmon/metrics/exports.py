@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dynmon.bpf import MapType, possible_cpus
 from dynmon.btf import Integer, Repeated
-from dynmon.btf.plans import Field, Plan
+from dynmon.btf.plans import Enumeration, Field, Plan
 from dynmon.metrics.decoders import decoder_of
 from dynmon.metrics.distributions import ESTIMATED, NoDistribution, Source, source_of
 from dynmon.metrics.fields import Misfit, whole
@@ -26,13 +26,17 @@ INDEX_FIELD = Field("", 0, Integer(4, is_signed=False), INDEX_TYPE)
 
 @dataclass(frozen=True, slots=True)
 class MapShape:
-    """What of a map decides on its export; `places` is how many values a map or variable without keys has."""
+    """What of a map decides on its export.
+
+    `places` is how many values a map or variable without keys has; `index` is how their indexes are seen.
+    """
 
     map_type: MapType
     max_entries: int
     key: Field | None
     value: Field
     places: int | None
+    index: Field = INDEX_FIELD
 
     @property
     def cpus(self) -> int:
@@ -75,8 +79,15 @@ def shape_of(
         inner = whole(plan.element, name + counts.partition("]")[2])
         return MapShape(map_type, max_entries, None, inner, plan.count)
     if map_type in POSITIONAL or key is None:
-        return MapShape(map_type, max_entries, None, whole(plan, type_name), max_entries)
+        return MapShape(map_type, max_entries, None, whole(plan, type_name), max_entries, _index(key))
     return MapShape(map_type, max_entries, whole(*key), whole(plan, type_name), None)
+
+
+def _index(key: tuple[Plan, str] | None) -> Field:
+    """Indexes are numbers, or what an enum has as names for them."""
+    if key and isinstance(key[0], Enumeration) and key[0].size == INDEX_FIELD.plan.size:
+        return Field("", 0, key[0], INDEX_TYPE)
+    return INDEX_FIELD
 
 
 def export_of(config: MetricConfig, metadata: OpenMetricsMetadata, shape: MapShape) -> Export:
@@ -85,7 +96,8 @@ def export_of(config: MetricConfig, metadata: OpenMetricsMetadata, shape: MapSha
     Raises:
         Misfit: The configuration names what the map does not have.
     """
-    key = INDEX_FIELD if shape.key is None else shape.key
+    index = shape.index if metadata.index_names is None else INDEX_FIELD
+    key = index if shape.key is None else shape.key
     splits = metadata.per_cpu is PerCpu.LABEL
     if splits and not shape.map_type.is_per_cpu:
         raise Misfit("per-cpu", f"the map is of type {shape.map_type.name.lower()}: it has no values by CPU")

@@ -98,8 +98,9 @@ def _of_metric(metric: BoundMetric, export: Export, place: str, read: Reader, *,
     if not families:
         note = f"{subject} is left out: {reason}"
         yield Family(metric.config.name, FamilyType.UNKNOWN, export.metadata.help, notes=(note,), source=place)
-    for family in families:
-        notes = tuple(f"{subject}: {note}" for note in (*export.notes, *family.notes))
+    for number, family in enumerate(families):
+        # What is said of the metric as a whole is said once.
+        notes = tuple(f"{subject}: {note}" for note in (*(export.notes if not number else ()), *family.notes))
         yield replace(family, notes=notes, source=place)
 
 

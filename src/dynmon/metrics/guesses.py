@@ -48,7 +48,7 @@ NO_ADDRESS = _set(
 NO_IPV6 = _set("uuid guid hash digest md name comm text string data key secret token cookie cid pad padding")
 PORTS = _set("port sport dport")
 ETHER_TYPES = _set("h_proto eth_proto ether_type ethertype eth_type h_vlan_encapsulated_proto")
-INTERFACES = re.compile(r"(.*_)?ifindex")
+INTERFACES = re.compile(r"(.*_)?if_?index")
 PADDING = re.compile(r"_*pad(ding)?_?[0-9]*")
 MAC_BYTES, IPV4_BYTES, IPV6_BYTES = 6, 4, 16
 SEPARATE_ELEMENTS = 8
@@ -177,6 +177,8 @@ def _number(field: Field) -> Guess:
     why = "it is a number" if is_numeric(field.plan) else "it is what the code has"
     if words & ADDRESS and field.plan.size == IPV4_BYTES:
         why = f"its name may mean an address, but its type {base} does not: the raw number, unless inet_ip is asked for"
+    elif words & PORTS and field.plan.size == 2:
+        why = f"its type {base} is in the order of this machine; a port in network order would be a __be16"
     return Guess(field, decoder, why)
 
 

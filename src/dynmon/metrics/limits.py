@@ -38,7 +38,9 @@ class SeriesBudget:
 class SeriesLimit:
     """One metric's: remembers by their hashes which series were on which side. For one scrape at a time.
 
-    `exported` and `folded` say how many there were of each at the last scrape, `created` when the first could begin.
+    `exported` and `folded` say how many there were of each at the last scrape, `unmatched` and `uncountable` how many
+    that scrape left out: entries that a decoder drops, and series whose value is none for their type. `created` is when
+    the first could begin.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -48,6 +50,8 @@ class SeriesLimit:
         self._folded = NOTHING
         self.exported = 0
         self.folded = 0
+        self.unmatched = 0
+        self.uncountable = 0
         self.created = time.time()
 
     def succeed(self, before: SeriesLimit) -> None:

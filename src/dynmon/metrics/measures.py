@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,13 @@ TYPES = {
     MetricType.SUMMARY: FamilyType.SUMMARY,
 }
 NEVER_EXPORTED = frozenset({"bpf_spin_lock", "bpf_timer", "bpf_wq"})
+# Fields that nobody counts with, by names that mean one thing only: `bad_flags` may well be a count.
+MOMENT = re.compile(
+    r"(.*_)?(ts|timestamp|[am]time)(_[num]s)?"
+    r"|(.*_)?(first|last|latest|start|end)_?(.*_)?(seen|time|[num]s|jiffies|used|updated?)"
+    r"|start|end|first|last|latest"
+)
+NO_COUNT = re.compile(r"flags|state|status|id|mark|min|max|[sd]addr|[sd]port|proto(col)?|(.*_)?if_?index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +114,23 @@ def _measure(name: str, metadata: OpenMetricsMetadata, field: Field, why: str) -
 
 
 def _measure_of_field(config: MetricConfig, metadata: OpenMetricsMetadata, field: Field) -> Measure:
-    """What is not added up between reads is no counter: a high-water mark, the time of the last packet."""
+    """What is not added up is no counter: a high-water mark, the time of the last packet."""
     kind, why = metadata.type, "a field that is a number"
-    rule = _rule(config, field.name)
-    if kind is MetricType.COUNTER and rule not in (None, Merge.SUM):
-        kind, why = MetricType.GAUGE, f"a field that is a number; its merge is {rule}, so it is no counter"
+    reason = _why_no_counter(field, _rule(config, field.name)) if kind is MetricType.COUNTER else ""
+    if reason:
+        kind, why = MetricType.GAUGE, f"{why}; {reason}, so it is no counter"
     name = family_name(field_name(config.name, field), kind, None)
     return Measure(field.name, name, TYPES[kind], f"{metadata.help.rstrip('.')}: {field.name}", "", 1.0, why)
+
+
+def _why_no_counter(field: Field, rule: Merge | None) -> str:
+    """What the configuration says, or else the name; "" for a field that may count something."""
+    name = field.name.rpartition(".")[2]
+    if rule is not None:
+        return "" if rule is Merge.SUM else f"its merge is {rule}"
+    if MOMENT.fullmatch(name.lower()):
+        return f"it is called {name}, which is a moment"
+    return f"it is called {name}, which nobody adds up" if NO_COUNT.fullmatch(name.lower()) else ""
 
 
 def field_name(name: str, field: Field) -> str:
@@ -155,7 +173,7 @@ def _fields(value: Field, kind: MetricType) -> Iterator[tuple[Field, str]]:
 
 def _reason(field: Field, kind: MetricType) -> str:
     if not field.plan.is_number:
-        return f"it is one of {field.plan.plural}" if not field.plan.is_scalar else "it is not a number"
+        return "it is not a number" if field.plan.is_scalar else f"{field.plan.plural} are not numbers"
     if is_network_order(field):
         return "it is in network order: an address, or a port"
     if kind is MetricType.COUNTER and isinstance(field.plan, Enumeration | Boolean):

@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,9 @@ def require_sdk() -> None:
 class Pusher:
     """Pushes to `endpoint` every `interval_seconds` what `exposition` gives, and once more at the end."""
 
-    def __init__(self, endpoint: str, interval_seconds: float, exposition: Callable[[], str], version: str) -> None:
+    def __init__(
+        self, endpoint: str, interval_seconds: float, exposition: Callable[[], Iterable[bytes]], version: str
+    ) -> None:
         """Begin.
 
         Raises:
@@ -130,7 +132,7 @@ class Pusher:
         from dynmon.otlp.translation import translated
 
         now = time.time_ns()
-        data = translated(self._exposition(), self._resource, self._version, self._starts, now)
+        data = translated(b"".join(self._exposition()).decode(), self._resource, self._version, self._starts, now)
         self._starts.looked(now)
         return data
 

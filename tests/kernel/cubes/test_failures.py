@@ -160,7 +160,7 @@ def delete_qdisc(link, interface):
     ],
 )
 def test_what_somebody_detached_is_attached_again_by_the_next_code(registry, monkeypatch, kind, without, remove):
-    """Until then no packet is seen, and every read is as before."""
+    """Until then no packet is seen, every read is as before, and it is shown."""
     monkeypatch.setenv(HIDE_VARIABLE, without)
     with veth_pair() as veth:
         config = CubeConfig(
@@ -174,7 +174,11 @@ def test_what_somebody_detached_is_attached_again_by_the_next_code(registry, mon
             remove(link, veth.host)
             monitor.send(3)
             assert [[4], [0]] == [monitor.value("packets") for _ in range(2)]
+            assert [(veth.host, Direction.INGRESS, False)] == monitor.cube.attached()
+            assert ["detached"] == [each.state for each in monitor.cube.attachments.status()]
             monitor.inject(ingress=path(COUNTING, metric("packets", "COUNTS", EMPTY)))
+            assert [(veth.host, Direction.INGRESS, True)] == monitor.cube.attached()
+            assert ["attached"] == [each.state for each in monitor.cube.attachments.status()]
             monitor.send(2)
             assert [2] == monitor.value("packets")
             run("ip", "link", "del", veth.host)

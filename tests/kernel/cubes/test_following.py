@@ -245,13 +245,13 @@ def test_selectors_that_cannot_be(monitors):
 def test_what_the_kernel_refuses_on_one_interface_stops_no_other(monitors):
     """It is shown with the reason, and tried again when something happens to that interface."""
     make("w0", "w1")
-    monitors.make("first", kind=CubeType.XDP_SKB)
+    monitors.make("first", kind=CubeType.XDP_DRV)
     monitors.attach("first", "w0")
     monitors.make("m", kind=CubeType.XDP_SKB)
     monitors.attach("m", "w?")
     status = {each.port: each for each in monitors.registry.get("m").attachments.status()}
     assert ("refused", "attached") == (status["w0"].state, status["w1"].state)
-    assert "interface already has an XDP program" in status["w0"].reason
+    assert "cube 'first' is there as XDP_DRV" in status["w0"].reason
     send("w0", 1)
     send("w1", 2)
     monitors.expect(m=[2, 0], first=[1, 0])

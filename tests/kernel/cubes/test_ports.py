@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from dynmon.api.hooks import hooks_of
 from dynmon.api.topology import topology_of
 from dynmon.cubes import AlreadyAttached, CubeRegistry, NotAttached
 from dynmon.cubes.errors import IncompatibleTypes, NothingToAwait
@@ -14,10 +16,11 @@ from dynmon.errors import NotFoundError
 from dynmon.models import BridgeConfig, CubeType
 from dynmon.models.simplebridge import PortConfig
 from dynmon.netdev import PortNotFound
-from tests.hooks import attached
-from tests.kernel.cubes.interfaces import is_listening
+from tests.hooks import attached, program_ids
+from tests.kernel.cubes.interfaces import ip, is_listening, make, send
 from tests.kernel.cubes.monitors import Monitors
-from tests.support import eventually, run, wait_until
+from tests.rooms import process
+from tests.support import eventually, needs, network_namespace, run, wait_until
 from tests.switching import EVERYBODY, Host, hosts
 
 
@@ -116,6 +119,30 @@ def test_the_port_is_behind_the_interface(monitors, br1):
     monitors.expect(port=[2, 2], wire=[2, 0])
 
 
+@pytest.mark.parametrize("without", [pytest.param("", marks=needs("tcx")), "tcx"])
+def test_the_hook_map_has_the_switch_as_the_end(monitors, registry, br1, monkeypatch, without):
+    """Behind the monitors, by the name of its cube; what comes behind it is not reached."""
+    monkeypatch.setenv("DYNMON_WITHOUT", without)
+    interface = br1[0].interface
+    registry.bridge("br1").remove_port("p0")
+    registry.bridge("br1").add_port("p0", interface)
+    monitors.on("br1:p0", "port", directions=["ingress"])
+    monitors.on(interface, "wire", directions=["ingress"])
+    run("tc", "qdisc", "replace", "dev", interface, "clsact")
+    last = ("prio", str(0xFFFF), "u32", "match", "u32", "0", "0", "classid", "1:1")
+    run("tc", "filter", "add", "dev", interface, "ingress", *last)
+
+    shown = hooks_of(registry, interface)
+
+    hook = "clsact" if without else "tcx"
+    ours = [("wire", hook, True, True), ("port", hook, True, True), ("br1", hook, True, False)]
+    assert [*ours, (None, "clsact", False, None)] == [
+        (each.get("cube"), each["hook"], each["reached"], each["passes"]) for each in shown["ingress"]
+    ]
+    ending = "cube 'br1' in front of it always returns TC_ACT_SHOT or TC_ACT_REDIRECT, which ends the chain"
+    assert (ending, []) == (shown["ingress"][3]["note"], shown["egress"])
+
+
 def test_a_port_without_a_peer_and_what_becomes_of_it(monitors, registry, br1):
     """The links go where the port goes; the counts stay."""
     first, second, third = br1
@@ -191,6 +218,52 @@ def test_a_peer_that_goes_leaves_its_port_unplugged(monitors, registry, br1):
     assert [("br1:p2", "unplugged")] == monitors.states("late")
 
 
+@pytest.mark.usefixtures("wires")
+def test_a_peer_that_returns_is_plugged_in_again(monitors, registry):
+    """By the last name that it had, with the monitor on the port, whatever number the interface has now."""
+    make("w0", "w1")
+    bridge = registry.create_bridge("br1", BridgeConfig(ports=(PortConfig(name="p", peer="w0"),)))
+    bridge.add_port("q", "w1")
+    wait_until(is_listening, "the switch to hear of interfaces")
+    ip("link set w0 name w2", "link del w2")
+    eventually(lambda: (bridge.port("p").peer, bridge.port("p").plug), ("w2", None))
+    monitors.on("br1:p", "m")
+    make("w0", "w2")
+    eventually(lambda: bridge.port("p").status, "UP")
+    assert [("br1:p", "attached")] == monitors.states("m")
+    send("w2", 3)
+    send("w1", 2)
+    send("w0", 7)
+    monitors.expect(m=[3, 2])
+
+    bridge.set_peer("p", "")
+    ip("link del w2")
+    make("w2")
+    assert ("", "DOWN") == (bridge.port("p").peer, bridge.port("p").status)
+    registry.delete("m")
+    assert is_listening()
+    registry.delete("br1")
+    wait_until(lambda: not is_listening(), "nobody to hear of interfaces any more")
+
+
+@pytest.mark.usefixtures("wires")
+def test_a_peer_in_another_namespace_is_no_peer(registry):
+    """The switch leaves an interface that moves away, and takes it back when it comes back."""
+    make("w0")
+    bridge = registry.create_bridge("br1", BridgeConfig(ports=(PortConfig(name="p", peer="w0"),)))
+    with process("unshare", "--net") as elsewhere:
+        run("ip", "link", "set", "w0", "netns", str(elsewhere.pid))
+        eventually(lambda: (bridge.port("p").plug, bridge.port("p").status), (None, "DOWN"))
+        with network_namespace(f"/proc/{elsewhere.pid}/ns/net"):
+            assert set() == program_ids("w0")
+        back = ("ip", "link", "set", "w0", "netns", str(os.getpid()))
+        run("nsenter", "--net", f"--target={elsewhere.pid}", *back)
+    ip("link set w0 up")
+    eventually(lambda: bridge.port("p").status, "UP")
+
+    assert 1 == len(program_ids("w0"))
+
+
 def test_a_port_that_is_no_more_detaches_its_monitors(monitors, registry, br1):
     first, *_ = br1
     monitors.on("br1:p0", "a")
@@ -200,8 +273,8 @@ def test_a_port_that_is_no_more_detaches_its_monitors(monitors, registry, br1):
     assert ("", []) == (registry.get("a").parent, monitors.states("a"))
     assert "br1:p1" == registry.get("b").parent
     registry.bridge("br1").remove_port("p1")
-    wait_until(lambda: not is_listening(), "nobody to hear of interfaces any more")
     registry.delete("br1")
+    wait_until(lambda: not is_listening(), "nobody to hear of interfaces any more")
 
     assert ("", []) == (registry.get("b").parent, monitors.states("b"))
     monitors.expect(a=[2, 0], b=[0, 2])

@@ -76,7 +76,12 @@ def test_every_part_of_keys_and_values_is_told(maps_and_types):
     )
     assert [
         ("label saddr", "key.saddr", "inet_ip", "its type is __be32, and its name has 'saddr'"),
-        ("label port", "key.port", "uint", "it is a number"),
+        (
+            "label port",
+            "key.port",
+            "uint",
+            "its type u16 is in the order of this machine; a port in network order would be a __be16",
+        ),
         ("gauge m_packets", "value.packets", "number", "a field that is a number"),
         ("gauge m_bytes", "value.bytes", "number", "a field that is a number"),
     ] == [tuple(decision.values()) for decision in told["decisions"]]

@@ -237,3 +237,17 @@ def test_what_is_no_histogram_says_why(exported, declared, reason):
     )
 
     assert reason in shown.families["sizes"].documentation
+
+
+def test_a_labeled_histogram_that_is_full_says_so(exported):
+    """And counts on for the labels that it knows."""
+    body = "if (H.observe(&length, length) == -7) FULL.increment(0);"
+    declared = "BPF_LABELED_HISTOGRAM(H, u32, 12, 4); BPF_ARRAY(FULL, u64, 1);"
+    frames = [ethernet(Payload(bytes(size), 0x88B5)) for size in (50, 60, 70, 80, 90, 50)]
+
+    metrics = {"h": ("H", {"type": "histogram"}), "f": ("FULL", {"type": "gauge"})}
+
+    samples = exported(declared, body, metrics, *frames).samples
+
+    assert 1 == samples["f",]
+    assert [2, 1, 1, 1] == sorted((value for key, value in samples.items() if key[0] == "h_count"), reverse=True)

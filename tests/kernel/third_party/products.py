@@ -33,7 +33,7 @@ FILTER_COUNTS = {"REASON_PASSED": 3 + 1 + 1, "REASON_BLACKLIST_V4": 2, "REASON_B
 DROPPER = Case(
     "ddos_dropper.c",
     {
-        "verdicts": of_map("verdict_cnt", FILTER_COUNTS, over_cpus, samples={"0": 5, "1": 2, "2": 1, "3": 2}),
+        "verdicts": of_map("verdict_cnt", FILTER_COUNTS, over_cpus, samples=FILTER_COUNTS),
         "buckets": of_map("buckets", {number(p.IPV4_A): (0, 2)}, only("tokens", "dropped")),
         "listed": of_map("blacklist_v4", {"10.66.0.0/24": 2, "99.0.0.0/8": 0}, by_key),
         "listed6": of_map("blacklist_v6", [1], lambda read: [entry["value"] for entry in read]),

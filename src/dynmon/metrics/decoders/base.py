@@ -29,7 +29,7 @@ class Decoder(ABC):
     """One step. `gives_number` is whether its texts are numbers in decimal."""
 
     name: ClassVar[DecoderName]
-    gives_number: ClassVar[bool] = False
+    gives_number: bool = False
 
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config

@@ -8,8 +8,8 @@ import time
 from functools import cache
 
 from dynmon.btf.plans import Field, Rows
-from dynmon.metrics.decoders.base import OfNumbers, Texts, check_number, number_part, numbers_of
-from dynmon.models import DecoderName
+from dynmon.metrics.decoders.base import OfNumbers, Texts, number_part, numbers_of
+from dynmon.models import DecoderConfig, DecoderName
 from dynmon.rendering import Part
 
 # IANA's "Assigned Internet Protocol Numbers", those that Debian's /etc/protocols has too, by their names there.
@@ -101,10 +101,9 @@ class PortDecoder(OfNumbers):
 
     name = DecoderName.PORT
 
-    @property
-    def gives_number(self) -> bool:  # type: ignore[override]
-        """Whether no names are asked for."""
-        return not self.config.services
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__(config)
+        self.gives_number = not config.services
 
     def text(self, number: int) -> str:
         return _service(number) if self.config.services else str(number)
@@ -177,9 +176,6 @@ class KtimeDecoder(OfNumbers):
     """
 
     name = DecoderName.KTIME
-
-    def check(self, field: Field) -> None:
-        check_number(self.name, field)
 
     def text(self, number: int) -> str:
         seconds, milliseconds = divmod((number + _epoch_of_boot_ns()) // NS_PER_MS, MS_PER_SECOND)
