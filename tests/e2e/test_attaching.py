@@ -15,6 +15,7 @@ from tests.daemon import Daemon, running_daemon
 from tests.e2e.test_namespaces import CONFIG, KERNELS, counts
 from tests.e2e.test_polycubectl import Polycubectl
 from tests.e2e.test_tools import Tool
+from tests.expositions import parse_openmetrics
 from tests.support import eventually, needs, run
 from tests.switching import EVERYBODY, Host, hosts
 
@@ -211,6 +212,10 @@ def test_a_metric_that_is_split_as_json_and_as_series(polycubectl, client, three
     assert f'seen_total{{interface="{second}"}} 7' in client.open_metrics("monitor").splitlines()
     daemons = f'seen_total{{cube="monitor",direction="ingress",interface="{first}"}} 2'
     assert daemons in client.exposition("monitor").splitlines()
+    whole = list(parse_openmetrics(client.request("GET", ("metrics",), query="format=openmetrics").text))
+    (reads,) = [each for each in whole if each.name == "dynmon_metric_read_duration_seconds"]
+    ours = [each.name for each in reads.samples if each.labels["metric"] == "seen_total"]
+    assert sorted(ours) == sorted(set(ours)) != []
     (shown,) = client.get("monitor")["metrics"]["ingress-metrics"]
     assert expected == shown["value"]
     (explained,) = client.explain("monitor", {"ingress-path": path})["ingress-path"]["metrics"]
