@@ -15,6 +15,7 @@ from tests.daemon import Daemon, running_daemon
 from tests.e2e.test_namespaces import CONFIG, KERNELS, counts
 from tests.e2e.test_polycubectl import Polycubectl
 from tests.e2e.test_tools import Tool
+from tests.expositions import parse_openmetrics
 from tests.support import eventually, needs, run
 from tests.switching import EVERYBODY, Host, hosts
 
@@ -185,6 +186,43 @@ def test_the_injector_puts_a_monitor_on_a_port_and_moves_it(repository, daemon, 
 
     assert "Detaching monitor from br1:toveth0" in moved.stdout
     assert [{"port": br1[1].interface, "state": "attached"}] == client.get("monitor")["attachments"]
+
+
+def test_a_metric_that_is_split_as_json_and_as_series(polycubectl, client, three):
+    """In windows, on the cube's own page and on the daemon's, and under the name of an interface that was left."""
+    metadata = {"type": "counter", "help": "Packets by interface"}
+    split = {**CONFIG["ingress-path"]["metric-configs"][0], "per-interface": True, "open-metrics-metadata": metadata}
+    path = {**CONFIG["ingress-path"], "metric-configs": [{**split, "name": "seen_total"}]}
+    client.create("monitor", {"dataplane-config": {"ingress-path": path}})
+    first, second, _ = [host.interface for host in three]
+    polycubectl(f"attach monitor {first}")
+    polycubectl(f"attach monitor {second}")
+    shout(three[0], 2)
+    shout(three[1], 3)
+    expected = [{"interface": first, "value": [2]}, {"interface": second, "value": [3]}]
+    eventually(lambda: client.metric_value("monitor", "ingress", "seen_total"), expected)
+    token = client.metric("monitor", "ingress", "seen_total", since="")["since"]
+    polycubectl(f"detach monitor {first}")
+    shout(three[1], 4)
+    expected = [{"interface": second, "value": [7]}, {"interface": first, "value": [2]}]
+    eventually(lambda: client.metric_value("monitor", "ingress", "seen_total"), expected)
+
+    window = client.metric("monitor", "ingress", "seen_total", since=token)
+    assert [{"interface": second, "value": [4]}, {"interface": first, "value": [0]}] == window["value"]
+    with pytest.raises(ApiError, match="split per interface, and is read as a whole: leave limit out"):
+        next(client.pages("monitor", "ingress", "seen_total", 1))
+    assert f'seen_total{{interface="{second}"}} 7' in client.open_metrics("monitor").splitlines()
+    daemons = f'seen_total{{cube="monitor",direction="ingress",interface="{first}"}} 2'
+    assert daemons in client.exposition("monitor").splitlines()
+    whole = list(parse_openmetrics(client.request("GET", ("metrics",), query="format=openmetrics").text))
+    (reads,) = [each for each in whole if each.name == "dynmon_metric_read_duration_seconds"]
+    ours = [each.name for each in reads.samples if each.labels["metric"] == "seen_total"]
+    assert sorted(ours) == sorted(set(ours)) != []
+    (shown,) = client.get("monitor")["metrics"]["ingress-metrics"]
+    assert expected == shown["value"]
+    (explained,) = client.explain("monitor", {"ingress-path": path})["ingress-path"]["metrics"]
+    assert ["interface"] == explained["labels"]
+    assert any("its map is made for each interface" in note for note in explained["notes"])
 
 
 def test_selectors_as_typed(polycubectl, client, three):

@@ -138,3 +138,17 @@ class TokenForgotten(GoneError):
 
     def fields(self) -> Mapping[str, Any]:
         return {"cube": self.cube, "token": self.token}
+
+
+class SinceWithPages(InvalidInputError):
+    """A window comes as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__("since and limit cannot be combined: a window is read as a whole; give one of them")
+
+
+class SplitWithPages(InvalidInputError):
+    """The value for each interface comes as a whole."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"metric {name!r} is split per interface, and is read as a whole: leave limit out")
