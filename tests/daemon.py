@@ -18,6 +18,8 @@ from tests.support import wait_until
 
 DYNMOND = Path(sys.executable).parent / "dynmond"
 STOP_SECONDS = 15.0
+# Hiding tcx makes the daemon use clsact filters, as it does on kernels before 6.6.
+KERNELS = {"tcx": {}, "clsact": {"DYNMON_WITHOUT": "tcx"}}
 
 
 @dataclass

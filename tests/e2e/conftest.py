@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynmon.client import DynmonClient
-from tests.daemon import Daemon, running_daemon
+from tests.daemon import KERNELS, Daemon, running_daemon
 from tests.prometheus import Prometheus, jobs_of, running_prometheus
 
 
@@ -24,6 +24,14 @@ def state_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared_daemon(state_root: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
     """The daemon that the tests of a module share."""
     with running_daemon(state_root / request.module.__name__.rpartition(".")[2], "--loglevel", "trace") as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module", params=KERNELS)
+def any_daemon(state_root: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+    """A daemon with tcx, then one without; who wants all of its tests to have it makes it the `shared_daemon`."""
+    state_dir = state_root / f"{request.module.__name__.rpartition('.')[2]}-{request.param}"
+    with running_daemon(state_dir, environment=KERNELS[request.param]) as daemon:
         yield daemon
 
 

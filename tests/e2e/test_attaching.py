@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from dynmon.client import ApiError, DynmonClient, normalised_url
-from tests.daemon import Daemon, running_daemon
-from tests.e2e.test_namespaces import CONFIG, KERNELS, counts
+from tests.daemon import Daemon
+from tests.e2e.test_namespaces import CONFIG, counts
 from tests.e2e.test_polycubectl import Polycubectl
 from tests.e2e.test_tools import Tool
 from tests.expositions import parse_openmetrics
@@ -24,19 +22,10 @@ pytestmark = needs("kernel", "clang", "tcx")
 DROP = CONFIG["ingress-path"]["code"].replace("RX_OK", "RX_DROP")
 
 
-@pytest.fixture(scope="module", params=KERNELS)
-def daemon(state_root: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+@pytest.fixture(scope="module")
+def shared_daemon(any_daemon: Daemon) -> Daemon:
     """A daemon with tcx, then one without."""
-    with running_daemon(state_root / f"attaching-{request.param}", environment=KERNELS[request.param]) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[DynmonClient]:
-    with DynmonClient(daemon.url) as client:
-        yield client
-        for cube in itertools.chain.from_iterable(client.list().values()):
-            client.request("DELETE", (cube["service-name"], cube["name"]))
+    return any_daemon
 
 
 @pytest.fixture

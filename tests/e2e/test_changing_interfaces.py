@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dynmon.client import ApiError, DynmonClient
-from tests.daemon import Daemon, running_daemon
-from tests.e2e.test_namespaces import CONFIG, FRAME, KERNELS, counts
+from tests.daemon import Daemon
+from tests.e2e.test_namespaces import CONFIG, FRAME, counts
 from tests.hooks import program_ids
 from tests.kernel.bpf.objects import TC_COUNTER, XDP_COUNTER, compile_c
 from tests.rooms import process
@@ -23,19 +22,10 @@ PINS = Path("/sys/fs/bpf/e2e_changing")
 XDP, FILTER = ("xdp", None), ("clsact", None)
 
 
-@pytest.fixture(scope="module", params=KERNELS)
-def daemon(state_root: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+@pytest.fixture(scope="module")
+def shared_daemon(any_daemon: Daemon) -> Daemon:
     """A daemon with tcx, then one without."""
-    with running_daemon(state_root / f"changing-{request.param}", environment=KERNELS[request.param]) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[DynmonClient]:
-    with DynmonClient(daemon.url) as client:
-        yield client
-        for cube in itertools.chain.from_iterable(client.list().values()):
-            client.delete(cube["name"])
+    return any_daemon
 
 
 @pytest.fixture

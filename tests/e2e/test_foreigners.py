@@ -16,8 +16,8 @@ import pytest
 from dynmon.bpf import Loader, Program, ProgramType, attach_tcx
 from dynmon.client import ApiError, DynmonClient
 from dynmon.models import Direction
-from tests.daemon import start_daemon
-from tests.e2e.test_namespaces import CONFIG, KERNELS, counts
+from tests.daemon import KERNELS, start_daemon
+from tests.e2e.test_namespaces import CONFIG, counts
 from tests.hooks import attached, tcx_links
 from tests.kernel.bpf.conftest import Counter, request_for
 from tests.kernel.bpf.objects import TC_COUNTER, XDP_COUNTER

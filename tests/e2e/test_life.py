@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynmon.client import DynmonClient
-from tests.daemon import DYNMOND, running_daemon, start_daemon
+from tests.daemon import DYNMOND, KERNELS, running_daemon, start_daemon
 from tests.hooks import attached, tcx_programs
 from tests.support import is_gone, needs, run, veth_pair, wait_until
 
@@ -31,8 +31,6 @@ static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *m
     }
     for direction in ("ingress", "egress")
 }
-# Hiding tcx makes the daemon use clsact filters, as it does on kernels before 6.6.
-KERNELS = {"tcx": {}, "clsact": {"DYNMON_WITHOUT": "tcx"}}
 
 
 def monitor(client, name, interface):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ import pytest
 
 from dynmon import Monitor
 from dynmon.client import ApiError, DynmonClient
-from tests.daemon import Daemon, running_daemon, start_daemon
+from tests.daemon import KERNELS, Daemon, start_daemon
 from tests.hooks import attached
 from tests.rooms import Room, exists, process, room
 from tests.support import eventually, needs, network_namespace, run, wait_until
@@ -44,22 +43,12 @@ def config(code: str = CODE, **options: object) -> dict[str, object]:
 
 
 CONFIG = config()
-KERNELS = {"tcx": {}, "clsact": {"DYNMON_WITHOUT": "tcx"}}
 
 
-@pytest.fixture(scope="module", params=KERNELS)
-def any_daemon(state_root: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+@pytest.fixture(scope="module")
+def shared_daemon(any_daemon: Daemon) -> Daemon:
     """A daemon with tcx, then one without."""
-    with running_daemon(state_root / f"namespaces-{request.param}", environment=KERNELS[request.param]) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(any_daemon: Daemon) -> Iterator[DynmonClient]:
-    with DynmonClient(any_daemon.url) as client:
-        yield client
-        for cube in itertools.chain.from_iterable(client.list().values()):
-            client.delete(cube["name"])
+    return any_daemon
 
 
 @pytest.fixture
