@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from dynmon.cli.dashboard import dashboard_of
 from dynmon.client import DynmonClient
 from tests.daemon import Daemon
+from tests.probes import FLOWS_AND_LENGTHS, FLOWS_AND_LENGTHS_METRICS
 from tests.prometheus import Labels, Prometheus
 from tests.serving import Answer, serving
 from tests.support import Veth, needs, run
@@ -25,6 +27,7 @@ pytestmark = needs("kernel", "clang", "tcx", "prometheus")
 
 DYNMON = Path(sys.executable).parent / "dynmon"
 SAMPLE = re.compile(r"^([^#].*) (\S+)$", re.MULTILINE)
+RATES = 0.5  # of the same counts, asked for one after the other
 FRAME = bytes(12) + b"\x88\xb5" + bytes(46)
 
 
@@ -67,6 +70,30 @@ def test_a_cube_on_a_dashboard(daemon: Daemon, client: DynmonClient, veth: Veth,
     assert [0.0] * len(found["Failures"][0]) == list(found["Failures"][0].values())
     assert {"Maps", "Time of a read", "Time of a run", "Failures", "Attached", "packets"} == set(found)
     assert f'label_values({series[:-1]},job="$job"}}, instance)' == instance
+
+
+def test_structs_and_histograms_on_a_dashboard(daemon: Daemon, client: DynmonClient, veth: Veth, prometheus) -> None:
+    """Rates of the fields, the time of the last packet as it is, quantiles in the bucket of all lengths, means."""
+    path = {"code": FLOWS_AND_LENGTHS, "metric-configs": FLOWS_AND_LENGTHS_METRICS}
+    client.create("monitor", {"dataplane-config": {"ingress-path": path}})
+    client.attach("monitor", veth.host)
+    server = prometheus(daemon.url)
+    for count in (10, 20):
+        veth.send("ingress", FRAME, count=count)
+        server.wait_for_scrape()
+    dashboard = json.loads(run(str(DYNMON), "dashboard", "monitor", "--url", daemon.url))
+    found = shown(dashboard, server, "openmetrics", daemon.url.removeprefix("http://"))
+
+    numbers = {title: [list(each.values()) for each in answers] for title, answers in found.items()}
+    [[packets]], [[sizes]], [[last_seen]] = (numbers[f"flows_{name}"] for name in ("packets", "bytes", "last_seen"))
+    assert len(FRAME) == pytest.approx(sizes / packets, rel=RATES)
+    assert 0 <= time.monotonic_ns() - last_seen < 60e9
+    for title in ("lengths_bytes count", "all_bytes count"):
+        assert [[pytest.approx(packets, rel=RATES)]] == numbers[title]
+    assert [[pytest.approx(len(FRAME))]] == numbers["all_bytes"]
+    assert all(32 < quantile <= 63 for [quantile] in numbers["lengths_bytes quantiles"])
+    heat = {dict(labels)["le"]: rate for labels, rate in found["lengths_bytes ingress"][0].items()}
+    assert 0 == heat["31.0"] < heat["63.0"] == heat["+Inf"] == pytest.approx(packets, rel=RATES)
 
 
 @contextmanager

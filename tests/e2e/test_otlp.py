@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import DYNMOND, Daemon, running_daemon
-from tests.probes import PACKETS_AND_SIZES
+from tests.probes import FLOWS_AND_LENGTHS, FLOWS_AND_LENGTHS_METRICS, PACKETS_AND_SIZES
 from tests.serving import Answer, serving
 from tests.support import Veth, eventually, needs, wait_until
 
@@ -84,10 +84,10 @@ def listening(collector: Collector) -> Iterator[str]:
 
 
 @contextmanager
-def monitored(daemon: Daemon, veth: Veth) -> Iterator[DynmonClient]:
+def monitored(daemon: Daemon, veth: Veth, config: dict[str, Any] = CONFIG) -> Iterator[DynmonClient]:
     """A daemon with a cube at an interface."""
     with DynmonClient(daemon.url) as client:
-        client.create("monitor", {"dataplane-config": CONFIG})
+        client.create("monitor", {"dataplane-config": config})
         client.attach("monitor", veth.host)
         yield client
 
@@ -133,6 +133,33 @@ def test_what_is_pushed_is_exact_and_takes_nothing_from_others(state_root: Path,
         assert all(sum(point.bucket_counts) == point.count for point in durations)
         assert {"/v1/metrics"} == collector.paths
         assert ("dynmond", True) == (collector.resource["service.name"], "host.name" in collector.resource)
+
+
+def test_histograms_summaries_and_fields_of_structs_are_pushed(state_root: Path, veth: Veth, collector) -> None:
+    """Each bucket by itself, as OTLP has them, with their bounds; a summary's sum and count are sums."""
+    path = {"code": FLOWS_AND_LENGTHS, "metric-configs": FLOWS_AND_LENGTHS_METRICS}
+    lengths = [60, 63, 64, 127, 128, 1514]
+    frames = [packets.ethernet(packets.raw(bytes(length - 14), 0x88B5)) for length in lengths]
+    with (
+        listening(collector) as url,
+        running_daemon(state_root / "distributions", "--otlp", url, "--otlp-interval", "1") as daemon,
+        monitored(daemon, veth, {"ingress-path": path}) as client,
+    ):
+        veth.send("ingress", *frames)
+        eventually(lambda: client.metric_value("monitor", "ingress", "all")[0]["count"], len(frames))
+        push = collector.next()
+
+    [point] = push["lengths_bytes"].histogram.data_points
+    labels = {each.key: each.value.string_value for each in point.attributes}
+    assert {"cube": "monitor", "direction": "ingress", "saddr": "10.1.0.1", "protocol": "17"} == labels
+    assert [2.0**bits - 1 for bits in range(1, 11)] == list(point.explicit_bounds)
+    assert [0] * 5 + [2, 2, 1, 0, 0, 1] == list(point.bucket_counts)
+    assert (len(frames), sum(lengths)) == (point.count, point.sum)
+    assert "By" == push["lengths_bytes"].unit
+    assert CUMULATIVE == push["lengths_bytes"].histogram.aggregation_temporality
+    assert (len(frames), sum(lengths)) == (number(push, "all_bytes_count"), number(push, "all_bytes_sum"))
+    assert (len(frames), sum(lengths)) == (number(push, "flows_packets"), number(push, "flows_bytes"))
+    assert push["flows_last_seen"].WhichOneof("data") == "gauge"
 
 
 def test_the_end_of_the_daemon_is_a_push(state_root: Path, veth: Veth, collector: Collector) -> None:

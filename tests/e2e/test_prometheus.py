@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import metadata
 from pathlib import Path
@@ -18,6 +19,7 @@ import yaml
 from dynmon.client import DynmonClient
 from tests import packets
 from tests.daemon import Daemon
+from tests.kernel.metrics.test_awkward_labels import CORPUS
 from tests.probes import PACKETS_AND_SIZES
 from tests.prometheus import FORMATS, Prometheus
 from tests.support import Veth, needs, run
@@ -38,6 +40,19 @@ METRICS = [
     {"name": "last_bytes", "map-name": "LAST", "open-metrics-metadata": {"help": "Size", "type": "gauge"}},
     {"name": "sizes", "map-name": "SIZES", "open-metrics-metadata": {"help": "By size", "type": "untyped"}},
 ]
+NAME_BYTES = 12
+NAMES = f"""
+struct named {{ char name[{NAME_BYTES}]; }};
+BPF_HASH(NAMES, struct named, u64, 256);
+static __always_inline int handle_rx(struct CTXTYPE *ctx, struct pkt_metadata *md)
+{{
+	struct named key = {{}};
+
+	if (!bpf_skb_load_bytes(ctx, 14, key.name, sizeof(key.name)))
+		NAMES.increment(key);
+	return RX_OK;
+}}
+"""
 FRAME = packets.ethernet(packets.raw(b"x" * 46, 0x88B5))
 SENT = {"ingress": 7, "egress": 5}
 START = Callable[..., Prometheus]
@@ -73,6 +88,24 @@ def test_both_formats_give_exact_values(daemon: Daemon, monitor: Veth, prometheu
                 }
             [labels, _] = server.query(f'packets_total{{job="{form}"}}')
             assert AWKWARD == dict(labels)["site"]
+
+
+def test_bytes_of_packets_are_labels_and_nothing_else(daemon, client, veth, prometheus) -> None:
+    """Whatever is in a packet, both formats are taken, and each text is found with its packets."""
+    names = {"name": "names", "map-name": "NAMES", "open-metrics-metadata": {"help": "Names", "type": "counter"}}
+    client.create("monitor", {"dataplane-config": {"ingress-path": {"code": NAMES, "metric-configs": [names]}}})
+    client.attach("monitor", veth.host)
+    server = prometheus(daemon.url)
+    padded = [name[:NAME_BYTES].ljust(NAME_BYTES, b"\0") for name in CORPUS]
+    veth.send("ingress", *(packets.ethernet(packets.raw(name + bytes(46), 0x88B5)) for name in padded), count=3)
+    server.wait_for_scrape()
+
+    expected = Counter(name.partition(b"\0")[0].decode(errors="replace") for name in padded)
+    for form in FORMATS:
+        found = server.query(f'names_total{{job="{form}"}}')
+        assert {dict(labels).get("name", ""): value for labels, value in found.items()} == {
+            text: 3 * count for text, count in expected.items()
+        }
 
 
 def test_each_job_gets_the_format_it_asks_for(daemon: Daemon, monitor: Veth, prometheus: START) -> None:
@@ -162,8 +195,8 @@ def test_the_documented_expressions(repository, state_root, monitor, client, dae
     assert {"ingress", "egress"} == {
         dict(labels)["direction"] for labels, value in server.query(time_of_run).items() if 0 < value < 1e6
     }
-    assert 3 == len(alarms)
-    assert [{}, {}, {}] == [server.query(each) for each in alarms]
+    assert 4 == len(alarms)
+    assert [{}] * 4 == [server.query(each) for each in alarms]
 
 
 def test_the_documented_commands(repository: Path, daemon: Daemon, monitor: Veth, tmp_path: Path) -> None:

@@ -90,21 +90,6 @@ class BroughtBySelector(ConflictError):
         return {"cube": self.name, "port": self.port, "selector": self.selector}
 
 
-class IncompatibleTypes(InvalidInputError):
-    """A port takes cubes of its own kind: packets at XDP never come to a switch at TC."""
-
-    def __init__(self, name: str, cube_type: str, port: str) -> None:
-        super().__init__(
-            f"cube {name!r} and port {port!r} have incompatible types: {cube_type} and TC; make the cube of type TC, "
-            "or attach it to the interface that the port is plugged into"
-        )
-        self.name = name
-        self.port = port
-
-    def fields(self) -> Mapping[str, Any]:
-        return {"cube": self.name, "port": self.port}
-
-
 class NothingToAwait(InvalidInputError):
     """Only an interface of the daemon's own namespace is awaited when it goes."""
 

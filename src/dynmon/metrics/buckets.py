@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dynmon.metrics.fields import Misfit
 from dynmon.models import BucketType, OpenMetricsMetadata
+from dynmon.models.open_metrics import MAX_BUCKETS
 
 WIDEST_EXP2 = 64  # bpf_log2l of the largest u64
 Positions = NDArray[np.intp]
@@ -49,7 +50,7 @@ def buckets_of(metadata: OpenMetricsMetadata, slots: int | None) -> Buckets:
     The last slot has no bound: code that clamps puts there what is above.
 
     Raises:
-        Misfit: The map has not that many.
+        Misfit: The map has not that many, or more than a histogram can have.
     """
     kind = metadata.bucket_type or BucketType.EXP2
     factor = Decimal(repr(metadata.multiplier or 1)) * Decimal(repr(metadata.bucket_multiplier or 1))
@@ -63,8 +64,12 @@ def buckets_of(metadata: OpenMetricsMetadata, slots: int | None) -> Buckets:
         if slots is None and kind is BucketType.LINEAR:
             raise Misfit("bucket-max", "is required for linear buckets that are keys of a hash")
         last = WIDEST_EXP2 if slots is None else slots - 2
+        if kind is not BucketType.LINEAR:
+            last = min(last, WIDEST_EXP2)
     elif slots is not None and last >= slots:
         raise Misfit("bucket-max", f"is {last}, but the last bucket is {slots - 1}")
+    if last - first >= MAX_BUCKETS:
+        raise Misfit("bucket-max", f"is required: the map has {slots} slots, a histogram at most {MAX_BUCKETS} buckets")
     chosen = tuple(range(first, last + 1))
     return Buckets(tuple(_product(BOUNDS[kind](number), factor) for number in chosen), chosen, last)
 

@@ -9,9 +9,11 @@ from typing import Any
 from dynmon.bpf import MapType
 from dynmon.btf import Leaf, leaves_of
 from dynmon.metrics.binding import BoundMetric
+from dynmon.metrics.buckets import Buckets
 from dynmon.metrics.exports import QUEUES, Export
 from dynmon.metrics.families import why_left_out
 
+SHOWN_BOUNDS = 6
 JSON_ONLY = "it has no open-metrics-metadata: it is read as JSON only"
 
 
@@ -105,7 +107,15 @@ def _decisions(export: Export) -> Iterator[Decision]:
         yield Decision(f"label {part.name}", source, part.decoded_by, part.why)
     for measure in export.measures:
         source = ".".join(filter(None, ("value", measure.path)))
-        yield Decision(f"{measure.type_word} {measure.name}{measure.suffix}", source, measure.scaling, measure.why)
+        how = _bounds(export.source.buckets) if export.source and export.source.buckets else measure.scaling
+        yield Decision(f"{measure.type_word} {measure.name}{measure.suffix}", source, how, measure.why)
+
+
+def _bounds(buckets: Buckets) -> str:
+    """Where buckets end, in words."""
+    ends = [f"{bound:g}" for bound in buckets.bounds]
+    shown = ", ".join(ends) if len(ends) <= SHOWN_BOUNDS else f"{', '.join(ends[:3])} … {ends[-1]}"
+    return f"buckets up to {shown}" if ends else "no bounds"
 
 
 def _value(metric: BoundMetric) -> Iterator[Leaf]:

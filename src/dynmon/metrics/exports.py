@@ -139,7 +139,10 @@ def _distribution(
     if metadata.quantiles and source.buckets is None:
         raise Misfit("quantiles", "nothing has buckets to estimate them from: the values have a sum and a count only")
     name = family_name(config.name, metadata.type, metadata.unit)
-    measure = Measure("", name, TYPES[metadata.type], metadata.help, metadata.unit or "", 1.0, source.why)
+    why = source.why
+    if source.buckets is not None and metadata.bucket_type is None:
+        why += "; bucket-type is not said, so they are taken for those of bpf_log2l: 7 has 64 to 127"
+    measure = Measure("", name, TYPES[metadata.type], metadata.help, metadata.unit or "", 1.0, why)
     notes = (ESTIMATED,) if source.is_sum_estimated else ()
     return _planned(metadata, shape, key, parts, (measure,), source, notes, None, splits)
 

@@ -87,6 +87,26 @@ def test_every_part_of_keys_and_values_is_told(maps_and_types):
     ] == [tuple(decision.values()) for decision in told["decisions"]]
 
 
+@pytest.mark.parametrize(
+    ("more", "bounds", "said"),
+    [
+        ({}, "buckets up to 1, 3, 7 … 1.84467e+19", True),
+        ({"bucket-type": "fixed", "bucket-keys": [0.5, 64, 1500]}, "buckets up to 0.5, 64, 1500", False),
+    ],
+)
+def test_buckets_are_told_by_their_bounds(maps_and_types, more, bounds, said):
+    """And where nobody says what they hold, so is what they are taken for."""
+    metadata = {"open-metrics-metadata": {"type": "histogram", "help": "Help.", **more}}
+    *_, (makes, source, how, why) = [
+        tuple(decision.values())
+        for decision in describe(maps_and_types.bind("BUCKETS", **metadata)).wire()["decisions"]
+    ]
+
+    assert ("histogram m", "value", bounds) == (makes, source, how)
+    assert why.startswith("each entry is a bucket")
+    assert said is ("bpf_log2l: 7 has 64 to 127" in why)
+
+
 def test_what_a_read_does_is_noted(maps_and_types):
     emptying = {"extraction-options": {"empty-on-read": True}}
 

@@ -72,6 +72,18 @@ def test_every_bucket_is_exact(exported, source, bucket, options, bounds):
     assert bounds + 1 == len(found[0])
 
 
+def test_slots_that_begin_with_one_have_fixed_bounds(exported):
+    """As in the programs of libbpf-tools, where slot 6 has what bucket 7 of bpf_log2l has."""
+    declared = "struct hist { u32 slots[16]; }; BPF_ARRAY(H, struct hist, 1);"
+    body = "struct hist *hist = H.lookup(&zero); if (hist) hist->slots[(bpf_log2l(length) - 1) & 15]++;"
+    options = {"bucket-type": "fixed", "bucket-keys": [2**bits - 1 for bits in range(1, 12)]}
+
+    found = exported(declared, body, {"sizes": ("H", {"type": "histogram", **options})}, *FRAMES).histogram("sizes")
+
+    check(found, is_sum_exact=False)
+    assert sum(size <= 127 for size in SIZES) == found[0][127]
+
+
 @pytest.mark.parametrize(("arguments", "bounds"), [("u32, 65", 63), ("u32", 30), ("u32, 8, 4", 6)])
 def test_one_line_makes_a_histogram_with_labels(exported, arguments, bounds):
     metrics = {"sizes": ("H", {"type": "histogram", "key-labels": [{"name": "queue"}]})}

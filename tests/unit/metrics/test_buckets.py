@@ -45,6 +45,15 @@ def test_more_buckets_than_slots_are_refused():
         buckets(8, bucket_max=9)
 
 
+def test_a_large_array_is_no_histogram_until_somebody_says_where_it_ends():
+    """Every bucket is a sample of every series; those of powers of two end with the numbers that there are."""
+    with pytest.raises(Misfit, match="is required: the map has 65536 slots, a histogram at most 1024 buckets"):
+        buckets(65536, bucket_type="linear")
+
+    assert 101 == len(buckets(65536, bucket_type="linear", bucket_max=100).bounds)
+    assert 64 == len(buckets(65536).bounds)
+
+
 def test_quantiles_are_spread_evenly_in_their_bucket():
     made = buckets(None, bucket_type="linear", bucket_max=4, bucket_multiplier=10)  # 0, 10, 20, 30, 40
     cumulated = np.cumsum([[0, 4, 4, 0, 0, 2]], axis=1).astype(float)

@@ -59,12 +59,13 @@ def test_each_table_has_the_keys_of_its_model(sections, title, model):
 def test_the_examples_are_valid(reference):
     examples = re.findall(r"```json\n(.*?)```", reference, re.DOTALL)
     documents = [validate_document(DataplaneConfig, json.loads(example), "the example") for example in examples]
-    first, second, third, *_ = documents
+    first, second, third, fourth, *_ = documents
 
     assert "packets_total" == first.ingress_path.metric_configs[0].name
     assert first.egress_path is None
     assert "first" == second.ingress_path.program
-    assert {"last_seen": "max"} == third.ingress_path.metric_configs[0].merge
+    assert "seen" == third.ingress_path.metric_configs[0].variable
+    assert {"last_seen": "max"} == fourth.ingress_path.metric_configs[0].merge
 
 
 def test_reserved_words_are_named(sections):
