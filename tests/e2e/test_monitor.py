@@ -18,7 +18,7 @@ from dynmon import Monitor
 from dynmon.bpf import xdp_program_id
 from dynmon.compiler.diagnostics import CompileError
 from dynmon.cubes import MetricNotFound
-from dynmon.errors import DynmonError
+from dynmon.errors import DynmonError, UnsupportedError
 from dynmon.metrics import UnknownMap
 from dynmon.monitor import AmbiguousMetric, NotRunning
 from dynmon.netdev import InterfaceNotFound
@@ -510,3 +510,13 @@ def test_a_monitor_of_all_interfaces_of_a_pattern(no_leaks):
             wait_until(lambda: monitor.metrics() == {"packets": [5]}, "all packets to be counted")
         wait_until(lambda: len(monitor.cube.attachments.status()) == 1, "the other one to be left")
         assert {"packets": [5]} == monitor.metrics()
+
+
+def test_a_metric_that_is_split_has_its_values_by_interface(veth):
+    """An array has no place for the interfaces, so there is none."""
+    split = {"name": "packets", "map-name": "PKTS", "per-interface": True}
+    with Monitor(veth.host, COUNTER, metrics=[split]) as monitor:
+        veth.send_in(FRAME, count=3)
+        eventually(monitor.metrics, {"packets": [{"interface": veth.host, "value": [3]}]})
+        with pytest.raises(UnsupportedError, match=r"'packets' is split per interface; metrics\(\) has its values"):
+            monitor.read("packets")
