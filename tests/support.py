@@ -43,7 +43,8 @@ def _since(*version: int) -> Callable[[], bool]:
     return lambda: _has_root() and tuple(map(int, os.uname().release.split(".")[:2])) >= version
 
 
-def _has_tcx() -> bool:
+def has_tcx() -> bool:
+    """Whether this kernel has tcx, and DYNMON_WITHOUT does not hide it."""
     return _has_root() and kernel_features().has_tcx
 
 
@@ -64,8 +65,9 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "prometheus": (lambda: PROMETHEUS is not None, "needs Debian's prometheus, by scripts/setup dev or on PATH"),
     "tshark": (lambda: shutil.which("tshark") is not None, "needs tshark on PATH"),
     "sanitizers": (_has_sanitizers, "needs clang with its runtime library (apt-get install libclang-rt-14-dev)"),
-    "tcx": (_has_tcx, "needs tcx: Linux 6.6 or later"),
+    "tcx": (has_tcx, "needs tcx: Linux 6.6 or later"),
     "kernel-context": (_since(6, 2), "needs the kernel's own view of a packet, bpf_cast_to_kern_ctx(): Linux 6.2"),
+    "lazy-functions": (_since(6, 8), "needs global functions that are checked where they are called: Linux 6.8"),
     "argument-tags": (_since(6, 8), "needs arguments of global functions that are tagged: Linux 6.8"),
 }
 
@@ -96,7 +98,7 @@ def eventually(read: Callable[[], object], expected: object) -> None:
     deadline = time.monotonic() + 5
     while (value := read()) != expected and time.monotonic() < deadline:
         time.sleep(0.005)
-    assert expected == value
+    assert expected == value, f"{expected} != {value}"
 
 
 def run(*command: str, check: bool = True, timeout_seconds: float = 60.0, **options: object) -> str:

@@ -15,10 +15,13 @@ from tests.daemon import Daemon, running_daemon
 from tests.e2e.test_namespaces import CONFIG, KERNELS, counts
 from tests.e2e.test_polycubectl import Polycubectl
 from tests.e2e.test_tools import Tool
+from tests.expositions import parse_openmetrics
 from tests.support import eventually, needs, run
 from tests.switching import EVERYBODY, Host, hosts
 
 pytestmark = needs("kernel", "clang", "tcx")
+
+DROP = CONFIG["ingress-path"]["code"].replace("RX_OK", "RX_DROP")
 
 
 @pytest.fixture(scope="module", params=KERNELS)
@@ -94,8 +97,12 @@ def test_a_monitor_on_a_port_as_typed(polycubectl, client, br1):
     assert ([3, 6], "") == (counts(client, "monitor"), client.get("monitor")["parent"])
 
 
-def test_the_published_chain_on_a_port(polycubectl, client, br1):
-    monitor(client, *(f"th{number}" for number in range(1, 6)))
+@pytest.mark.parametrize("kind", ["TC", "XDP_SKB", "XDP_DRV"])
+def test_the_published_chain_on_a_port(polycubectl, client, br1, kind):
+    """Counters in each cube prove the order: what one drops, those behind it never see."""
+    names = [f"th{number}" for number in range(1, 6)]
+    for name in names:
+        client.create(name, {"type": kind, "dataplane-config": CONFIG})
     for line in (
         "attach th3 br1:toveth1",
         "attach th1 br1:toveth1 position=first",
@@ -110,15 +117,17 @@ def test_the_published_chain_on_a_port(polycubectl, client, br1):
 
     assert "th5 ---> th4 ---> th3 ---> th2 ---> th1 ---> br1" in shown
     assert f"th1 ---> th2 ---> th3 ---> th4 ---> th5 ---> {br1[1].interface}" in shown
-    for number in range(1, 6):
-        eventually(lambda name=f"th{number}": counts(client, name), [3, 2])
+    eventually(lambda: [counts(client, name) for name in names], [[3, 2]] * 5)
+    client.inject("th4", {way: path | {"code": DROP} for way, path in CONFIG.items()})
+    shout(br1[0], 4)
+    shout(br1[1], 5)
+    eventually(lambda: [counts(client, name) for name in names], [[3, 6], [3, 6], [3, 6], [5, 4], [8, 2]])
 
 
 def test_a_chain_on_a_port_and_one_on_its_peer_agree_with_the_packets(client, br1):
     """One that drops, in the middle of both chains together."""
-    drop = CONFIG["ingress-path"]["code"].replace("RX_OK", "RX_DROP")
     monitor(client, "outer", "inner")
-    client.create("drops", {"dataplane-config": {way: path | {"code": drop} for way, path in CONFIG.items()}})
+    client.create("drops", {"dataplane-config": {way: path | {"code": DROP} for way, path in CONFIG.items()}})
     client.attach("inner", "br1:toveth0")
     client.attach("outer", br1[0].interface)
     client.attach("drops", "br1:toveth0", after="inner")
@@ -158,12 +167,6 @@ def test_a_switch_that_was_got_can_be_sent_back_with_its_cubes(client, br1):
 
 def test_what_cannot_be_attached_to_a_port(client, br1):
     monitor(client, "m")
-    client.create("x", {"type": "XDP_SKB"})
-
-    assert (400, "incompatible types: XDP_SKB and TC") == (
-        (status := refusal(client, "attach", cube="x", port="br1:toveth0"))[0],
-        status[1][status[1].index("incompatible") : status[1].index(";")],
-    )
     assert 404 == refusal(client, "attach", cube="m", port="br1:nothing")[0]
     assert 400 == refusal(client, "attach", cube="m", port="br1:toveth*")[0]
     assert 400 == refusal(client, "attach", cube="m", port="br1:toveth0", **{"on-return": "attach"})[0]
@@ -183,6 +186,43 @@ def test_the_injector_puts_a_monitor_on_a_port_and_moves_it(repository, daemon, 
 
     assert "Detaching monitor from br1:toveth0" in moved.stdout
     assert [{"port": br1[1].interface, "state": "attached"}] == client.get("monitor")["attachments"]
+
+
+def test_a_metric_that_is_split_as_json_and_as_series(polycubectl, client, three):
+    """In windows, on the cube's own page and on the daemon's, and under the name of an interface that was left."""
+    metadata = {"type": "counter", "help": "Packets by interface"}
+    split = {**CONFIG["ingress-path"]["metric-configs"][0], "per-interface": True, "open-metrics-metadata": metadata}
+    path = {**CONFIG["ingress-path"], "metric-configs": [{**split, "name": "seen_total"}]}
+    client.create("monitor", {"dataplane-config": {"ingress-path": path}})
+    first, second, _ = [host.interface for host in three]
+    polycubectl(f"attach monitor {first}")
+    polycubectl(f"attach monitor {second}")
+    shout(three[0], 2)
+    shout(three[1], 3)
+    expected = [{"interface": first, "value": [2]}, {"interface": second, "value": [3]}]
+    eventually(lambda: client.metric_value("monitor", "ingress", "seen_total"), expected)
+    token = client.metric("monitor", "ingress", "seen_total", since="")["since"]
+    polycubectl(f"detach monitor {first}")
+    shout(three[1], 4)
+    expected = [{"interface": second, "value": [7]}, {"interface": first, "value": [2]}]
+    eventually(lambda: client.metric_value("monitor", "ingress", "seen_total"), expected)
+
+    window = client.metric("monitor", "ingress", "seen_total", since=token)
+    assert [{"interface": second, "value": [4]}, {"interface": first, "value": [0]}] == window["value"]
+    with pytest.raises(ApiError, match="split per interface, and is read as a whole: leave limit out"):
+        next(client.pages("monitor", "ingress", "seen_total", 1))
+    assert f'seen_total{{interface="{second}"}} 7' in client.open_metrics("monitor").splitlines()
+    daemons = f'seen_total{{cube="monitor",direction="ingress",interface="{first}"}} 2'
+    assert daemons in client.exposition("monitor").splitlines()
+    whole = list(parse_openmetrics(client.request("GET", ("metrics",), query="format=openmetrics").text))
+    (reads,) = [each for each in whole if each.name == "dynmon_metric_read_duration_seconds"]
+    ours = [each.name for each in reads.samples if each.labels["metric"] == "seen_total"]
+    assert sorted(ours) == sorted(set(ours)) != []
+    (shown,) = client.get("monitor")["metrics"]["ingress-metrics"]
+    assert expected == shown["value"]
+    (explained,) = client.explain("monitor", {"ingress-path": path})["ingress-path"]["metrics"]
+    assert ["interface"] == explained["labels"]
+    assert any("its map is made for each interface" in note for note in explained["notes"])
 
 
 def test_selectors_as_typed(polycubectl, client, three):

@@ -133,6 +133,24 @@ def test_interfaces_of_one_number_in_two_namespaces(client, blue):
         assert [2, 5] == counts(client, "two")
 
 
+def test_the_hooks_there(client, any_daemon, blue):
+    """Ours and somebody else's in that namespace, and nobody of an interface of the same number here."""
+    assert {"name": blue.port, "ingress": [], "egress": []} == client.hooks(blue.port)
+    everything = ("u32", "match", "u32", "0", "0", "classid", "1:1")
+    run("tc", "-n", blue.name, "qdisc", "add", "dev", blue.inside, "clsact")
+    run("tc", "-n", blue.name, "filter", "add", "dev", blue.inside, "ingress", *everything)
+    monitor(client, "one", blue.port)
+
+    shown = client.hooks(blue.port)
+
+    assert {"one", None} == {each.get("cube") for each in shown["ingress"]}
+    assert ["one"] == [each["cube"] for each in shown["egress"]]
+    plain = httpx.get(f"{any_daemon.api}/netdevs/{blue.port}/hooks", trust_env=False)
+    assert (200, shown) == (plain.status_code, plain.json())
+    with pytest.raises(ApiError, match="no network namespace is called 'red'"):
+        client.hooks("netns/red/eth0")
+
+
 def test_a_chain_of_three(client, any_daemon, blue):
     """The order is that of an interface here; a cube that drops hides packets from those behind it."""
     drop = CODE.replace("RX_OK", "RX_DROP")

@@ -487,7 +487,10 @@ def test_attachments_that_cannot_be(dm: httpx.Client, veth: Veth) -> None:
         (
             f"/dynmon/dm/{A_METRIC}",
             "help=SHOW&completion",
-            ["map-name", "variable", "type", "key-type", "extraction-options", "merge", "open-metrics-metadata"],
+            [
+                *("map-name", "variable", "type", "key-type", "extraction-options"),
+                *("per-interface", "merge", "open-metrics-metadata"),
+            ],
         ),
         ("/dynmon/dm/type", "help=SHOW&completion", ["tc", "xdp_skb", "xdp_drv"]),
         ("/dynmon/dm/uuid", "help=SHOW&completion", []),

@@ -96,15 +96,14 @@ def _add(families: Mapping[str, Any], cube: DynmonCube) -> None:
         families[name].add_metric([cube.name, *labels], *values)
 
     add(FAILED_SCRAPES, (), cube.failed_scrapes)
-    for metric, tally in cube.tallies():
+    for metric, tally, limits in cube.tallies():
         labels = (metric.direction.value, metric.config.name)
         add(READS, labels, tally.reads, tally.seconds)
         add(FAILED_READS, labels, tally.failures)
         if metric.export:
-            limit = metric.series_limit
-            add(FOLDED, labels, limit.folded)
-            add(LEFT_OUT, (*labels, "no-match"), limit.unmatched)
-            add(LEFT_OUT, (*labels, "no-count"), limit.uncountable)
+            add(FOLDED, labels, sum(each.folded for each in limits))
+            add(LEFT_OUT, (*labels, "no-match"), sum(each.unmatched for each in limits))
+            add(LEFT_OUT, (*labels, "no-count"), sum(each.uncountable for each in limits))
         if tally.entries is not None:
             add(ENTRIES, labels, tally.entries)
             add(MAX_ENTRIES, labels, metric.bpf_map.info.max_entries)

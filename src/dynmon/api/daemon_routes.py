@@ -80,7 +80,8 @@ class DaemonRoutes:
         self._get("version", lambda _: _version(), "Versions", dict[str, dict[str, str]])
         self._get("topology", lambda _: self._summaries(), "All cubes", list[CubeSummary | BridgeSummary], indent=True)
         self._get("topology/{name}", self._topology, "The cubes of an interface", dict[str, Any], indent=True)
-        self._add_topology_elsewhere()
+        self._get_elsewhere("netdevs", "/hooks", self._hooks, "Who is on the hooks of an interface", HookMap)
+        self._get_elsewhere("topology", "", self._topology, "The cubes of an interface", dict[str, Any])
         self._post("cubes", self.changes.create_all, "Create cubes, all or none", list[CubeConfig | BridgeConfig], 201)
         self._post("attach", self._attach, "Put a cube on an interface", AttachRequest)
         self._post("detach", self._detach, "Take a cube off an interface", DetachRequest)
@@ -97,13 +98,13 @@ class DaemonRoutes:
 
         self.operations.add("GET", _url(path), get, summary, tag=TAG, answer=answer)
 
-    def _add_topology_elsewhere(self) -> None:
+    def _get_elsewhere(self, first: str, last: str, value: Callable[[str], Any], summary: str, answer: Any) -> None:
         def get(request: Request) -> Response:
-            return IndentedJsonResponse(self._topology("/".join(request.path_params.values())))
+            return IndentedJsonResponse(value("/".join(request.path_params.values())))
 
-        url = _url("topology/{kind}/{namespace}/{interface}")
-        summary = "The cubes of an interface in another namespace: netns/NAME/IF or pid/PID/IF"
-        self.operations.add("GET", url, get, summary, tag=TAG, answer=dict[str, Any])
+        url = _url(f"{first}/{{kind}}/{{namespace}}/{{interface}}{last}")
+        where = "in another namespace: netns/NAME/IF or pid/PID/IF"
+        self.operations.add("GET", url, get, f"{summary} {where}", tag=TAG, answer=answer)
 
     def _post(self, path: str, apply: Callable[[Any], int], summary: str, body: Any, status: int = 200) -> None:
         async def post(request: Request) -> Response:
@@ -169,11 +170,10 @@ class DaemonRoutes:
         return _summary(self.registry.find(name))
 
     def _topology(self, name: str) -> dict[str, Any]:
-        # Who takes a port with slashes for one segment wrote them as %2F, and so they are until here.
-        return topology_of(self.registry, name.replace("%2F", "/"))
+        return topology_of(self.registry, _port(name))
 
     def _hooks(self, name: str) -> dict[str, Any]:
-        return hooks_of(self.registry, name)
+        return hooks_of(self.registry, _port(name))
 
     def _attach(self, body: Any) -> int:
         self.registry.attach(validate_document(AttachRequest, body, "attach"))
@@ -186,6 +186,11 @@ class DaemonRoutes:
 
 def _url(path: str) -> str:
     return f"{BASE}/{path}".rstrip("/")
+
+
+def _port(name: str) -> str:
+    # Who takes a port with slashes for one segment wrote them as %2F, and so they are until here.
+    return name.replace("%2F", "/")
 
 
 def _help(answer: Callable[[helps.HelpRequest], Any]) -> Endpoint:

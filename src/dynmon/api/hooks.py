@@ -47,16 +47,16 @@ class HookMap(Answer):
     egress: list[HookOccupant]
 
 
-def hooks_of(registry: CubeRegistry, interface: str) -> dict[str, Any]:
-    """The hook map of an interface.
+def hooks_of(registry: CubeRegistry, port: str) -> dict[str, Any]:
+    """The hook map of an interface, or of the one that a port is plugged into.
 
     Raises:
-        InterfaceNotFound: There is no such interface.
+        InvalidInputError, NotFoundError: There is none.
     """
-    found = registry.placing.hooks(interface)
+    found = registry.placing.hooks(port)
     programs = [each.occupant.program for entries in found.values() for each in entries]
     note = {"note": HIDDEN} if any(program and program.is_hidden for program in programs) else {}
-    return {"name": interface, **note, **{str(way): _rows(found[way]) for way in Direction}}
+    return {"name": port, **note, **{str(way): _rows(found[way]) for way in Direction}}
 
 
 def _rows(entries: list[HookEntry]) -> list[dict[str, Any]]:

@@ -58,6 +58,8 @@ def _link(request: Request, readings: list[Reading]) -> dict[str, str]:
 def _pieces(document: Any) -> Iterator[bytes]:
     """The JSON text of `document` in small steps."""
     match document:
+        case Reading(split=tuple(parts)):
+            yield from _pieces([{"interface": each.metric.interface, "value": each} for each in parts])
         case Reading():
             yield b"["
             yield from _entries(document)

@@ -65,7 +65,7 @@ def rendered(reading: Reading) -> dict[str, Any]:
 
     A queue that was only looked at says so instead of giving a value.
     """
-    value = {"unread": reading.note} if reading.entries is None else {"value": reading}
+    value = {"unread": reading.note} if reading.entries is None and reading.split is None else {"value": reading}
     following = {"cursor": reading.cursor, "since": reading.since}
     present = {key: token for key, token in following.items() if token is not None}
     return {"name": reading.name, **value, "timestamp": reading.timestamp, **present}
@@ -184,6 +184,7 @@ def _metric_config(direction: Direction) -> Entry:
             code_leaf("type", "C type of the values, where the object does not tell it", "u64"),
             code_leaf("key-type", "C type of the keys, where the object does not tell it", "u32"),
             options,
+            code_leaf("per-interface", "Whether each interface has a map of its own", "true", schema=bool),
             code_leaf("merge", "How values read at different times become one", "max", schema=Merge | dict[str, Merge]),
             metadata,
         ),

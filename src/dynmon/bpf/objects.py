@@ -17,6 +17,7 @@ from typing import Any
 from dynmon.bpf import _libbpf
 from dynmon.bpf.facts import Verification
 from dynmon.bpf.kinds import MapType
+from dynmon.bpf.map_names import names_by_sizes, with_map_names
 from dynmon.bpf.object_constants import set_constants
 from dynmon.bpf.object_maps import HIDDEN, Map, declared_maps, prepare_maps, type_name
 from dynmon.bpf.object_programs import check_tail_calls, fill_prog_arrays, prepare_programs, select, takes_fragments
@@ -114,7 +115,8 @@ def _load(parsed: Parsed, wish: Wish, messages: list[str]) -> Loaded:
     except OSError as error:
         if not log.text() and (refusal := _map_refusal(messages, maps)):
             raise refusal from error
-        raise _load_refusal(error, log.text(), messages, parsed, wish) from error
+        names = names_by_sizes(each for each in maps if each.is_internal or each.name in selection.uses.maps)
+        raise _load_refusal(error, with_map_names(log.text(), names), messages, parsed, wish) from error
     if wish.proof:
         check_same(parsed, programs, wish.program, wish.proof)
     fill_prog_arrays(maps, programs, wish.tail_calls)

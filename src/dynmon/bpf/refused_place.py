@@ -75,12 +75,16 @@ def refused_place(
     return call or place or _place_of(lines, users, reason)
 
 
-def last_header_line(lines: Sequence[str], text: SourceText) -> tuple[str, int] | None:
+def last_header_line(lines: Sequence[str], places: Sequence[SourcePlace], text: SourceText) -> tuple[str, int] | None:
     """The line of a header of the user's that the refused instruction comes from."""
     last = next((found for line in reversed(lines) if (found := SOURCE.match(line))), None)
-    if last and last["file"] and text.has_header(last["file"]):
-        return last["file"], int(last["line"])
-    return None
+    if last and last["file"]:
+        file, line = last["file"], int(last["line"])
+    elif place := _place_of_instruction(_last_instruction(lines), places):
+        file, line = place.base_name, place.line
+    else:
+        return None
+    return (file, line) if text.has_header(file) else None
 
 
 def _is_at(line: str, numbers: set[int]) -> bool:

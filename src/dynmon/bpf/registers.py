@@ -226,7 +226,7 @@ def _memory(value: Value) -> str:
 
 
 def map_of(value: Value) -> str:
-    """The map that a register has to do with; kernels before 6.8 do not name it."""
+    """The map that a register has to do with; kernels before 6.8 do not name it, and its sizes may fit several."""
     return map_in_words(value.attributes.get("map", ""))
 
 

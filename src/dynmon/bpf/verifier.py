@@ -26,7 +26,9 @@ __all__ = ["SourcePlace", "not_passive", "refusing_lines", "verifier_error"]
 
 SHOWN_LINES = 20
 
-STATE = re.compile(r"^(\d+: )?(R\d+(_\w+)?=|frame\d+:|fp-?\d+=|; )|^(last_idx|first_idx|regs=|parent |mark_precise)")
+STATE = re.compile(
+    r"^(\d+: )?(R\d+(_\w+)?=|frame\d+:|fp-?\d+=|;(?: |$))|^(last_idx|first_idx|regs=|parent |mark_precise)"
+)
 FOOTER = re.compile(
     r"^(processed \d+ insns|verification time|stack depth|-- (BEGIN|END) |max_states|insns processed)"
     r"|^(func#\d+ |Validating |Func#\d+ )|^(cur|old) state:"
@@ -76,7 +78,7 @@ def _findings(
         line=place.line if place else 0,
         column=place.column if place else 0,
         severity="error",
-        message=_in_header(lines, text) + (f"{words} ({reason})" if words else reason),
+        message=_in_header(lines, places, text) + (f"{words} ({reason})" if words else reason),
         source_line=(text.line(place.file, place.line) or place.text) if place else "",
         hint=hint,
     )
@@ -97,9 +99,9 @@ def refusing_lines(lines: Sequence[str]) -> list[str]:
     return reason
 
 
-def _in_header(lines: Sequence[str], text: SourceText) -> str:
+def _in_header(lines: Sequence[str], places: Sequence[SourcePlace], text: SourceText) -> str:
     """The line of the user's header that was refused, while the place is where their code led there."""
-    place = last_header_line(lines, text)
+    place = last_header_line(lines, places, text)
     return text.quote_header(*place) if place else ""
 
 

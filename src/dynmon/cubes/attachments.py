@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -113,6 +114,19 @@ class Attachments:
                 else:
                     raise AlreadyAttached(self._cube, str(each.place), each.selector)
             self._dataplane.attach(attachment, attachment.chain.index_for(request))
+
+    def attach_again(self, attachment: Attachment, point: AttachPoint, request: AttachRequest) -> None:
+        """Attach to an interface that has returned and is at `point`; nobody sees it half attached.
+
+        Raises:
+            DynmonError: As `attach`; the interface is awaited as before.
+        """
+        with self._changing(), ExitStack() as undo:
+            for name in ("chain", "point", "trouble"):
+                undo.callback(setattr, attachment, name, getattr(attachment, name))
+            attachment.chain, attachment.point, attachment.trouble = point.at_wire, point, ""
+            self.attach(attachment, request)
+            undo.pop_all()
 
     def detach(self, port: str) -> Attachment:
         """Leave the port called `port`, or stop to await it; the maps keep their contents.

@@ -25,7 +25,7 @@ from dynmon.dataplane.shared_maps import offered, public_sides
 from dynmon.errors import DynmonError
 from dynmon.metrics import BoundMetric, ExpositionFormat, Family, Page, Reading, expose, families_of
 from dynmon.metrics.events import BoundEvents
-from dynmon.metrics.limits import SeriesBudget
+from dynmon.metrics.limits import SeriesBudget, SeriesLimit
 from dynmon.metrics.tally import Tally
 from dynmon.models import (
     CubeConfig,
@@ -231,6 +231,14 @@ class DynmonCube:
         """
         return self._reads.read_metric(direction, name, drain=drain, since=since, page=page)
 
+    def tidy(self) -> None:
+        """Give back the maps and programs of interfaces that the cube has left; what they counted is kept.
+
+        Raises:
+            KernelError: A map could not be read; it is tried again at the next read.
+        """
+        self._reads.tidy()
+
     def events(self, direction: Direction | None = None, names: Collection[str] = ()) -> EventStream:
         """Listen to the records of ring buffers and perf event arrays, of one direction or both.
 
@@ -290,8 +298,8 @@ class DynmonCube:
         with self._state:
             return list(self._dataplane.attached())
 
-    def tallies(self) -> list[tuple[BoundMetric, Tally]]:
-        """What reading each metric has come to."""
+    def tallies(self) -> list[tuple[BoundMetric, Tally, list[SeriesLimit]]]:
+        """What reading each metric has come to, and what its limits have let through: of a split one, of each map."""
         return self._reads.tallies()
 
     def event_metrics(self) -> list[BoundEvents]:

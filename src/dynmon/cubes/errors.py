@@ -90,21 +90,6 @@ class BroughtBySelector(ConflictError):
         return {"cube": self.name, "port": self.port, "selector": self.selector}
 
 
-class IncompatibleTypes(InvalidInputError):
-    """A port takes cubes of its own kind: packets at XDP never come to a switch at TC."""
-
-    def __init__(self, name: str, cube_type: str, port: str) -> None:
-        super().__init__(
-            f"cube {name!r} and port {port!r} have incompatible types: {cube_type} and TC; make the cube of type TC, "
-            "or attach it to the interface that the port is plugged into"
-        )
-        self.name = name
-        self.port = port
-
-    def fields(self) -> Mapping[str, Any]:
-        return {"cube": self.name, "port": self.port}
-
-
 class NothingToAwait(InvalidInputError):
     """Only an interface of the daemon's own namespace is awaited when it goes."""
 
@@ -153,3 +138,17 @@ class TokenForgotten(GoneError):
 
     def fields(self) -> Mapping[str, Any]:
         return {"cube": self.cube, "token": self.token}
+
+
+class SinceWithPages(InvalidInputError):
+    """A window comes as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__("since and limit cannot be combined: a window is read as a whole; give one of them")
+
+
+class SplitWithPages(InvalidInputError):
+    """The value for each interface comes as a whole."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"metric {name!r} is split per interface, and is read as a whole: leave limit out")

@@ -22,7 +22,7 @@ from dynmon.cubes.dynmon import DynmonCube
 from dynmon.cubes.errors import AlreadyAttached, NoPlaceInChain, NotAttached
 from dynmon.cubes.placing import Placing
 from dynmon.dataplane import Attachment
-from dynmon.errors import DynmonError
+from dynmon.errors import DynmonError, KernelError
 from dynmon.models import AttachRequest
 from dynmon.netdev import (
     Changes,
@@ -80,6 +80,7 @@ class Following:
             self._clear(cube, port)
         finally:
             self.settle()
+            self._tidy()
 
     def forget(self, cube: DynmonCube) -> None:
         """Leave all that selectors have brought; for a cube that is about to go."""
@@ -113,6 +114,7 @@ class Following:
             for cube in self._cubes():
                 self._follow_one(cube, present, links)
         self.settle()
+        self._tidy()
 
     def _clear(self, cube: DynmonCube, selector: str) -> None:
         for each in cube.attachments.brought_by(selector):
@@ -194,6 +196,17 @@ class Following:
             with self._placing.lock:
                 self._listeners -= 1
             self.settle()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Let cubes give back what ran where they are no more; while a chain is held the next one to come does."""
+        if self._placing.lock.is_held:
+            return
+        for cube in self._cubes():
+            try:
+                cube.tidy()
+            except KernelError as error:
+                _log.warning("%s: what it counted where it is no more could not be read yet: %s", cube.name, error)
 
     def _follow_one(self, cube: DynmonCube, link: NetLink, links: Mapping[int, NetLink]) -> None:
         with self._placing.lock:

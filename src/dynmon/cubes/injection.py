@@ -14,12 +14,13 @@ from typing import Any
 from dynmon.bpf import OpenError
 from dynmon.cubes.events import events_of
 from dynmon.cubes.keeping import Keeping
+from dynmon.cubes.splits import Split, copies
 from dynmon.dataplane import EXTERN, Found, Foundry, LoadedPath, Placement, maps_tagged
 from dynmon.dataplane.shared_maps import check_shared, declared_tags, offered
 from dynmon.metrics import BoundMetric
 from dynmon.metrics.accounts import Account
 from dynmon.metrics.events import BoundEvents
-from dynmon.metrics.swapping import check_swaps
+from dynmon.metrics.swapping import check_splits, check_swaps
 from dynmon.models import Direction, MetricConfig, PathConfig
 from dynmon.settings import ReadLimits
 
@@ -40,14 +41,13 @@ class Build:
         """Leave the paths to somebody else."""
         self.undo.pop_all()
 
-    def accounts(self, direction: Direction, limits: ReadLimits) -> list[Account | BoundEvents]:
+    def accounts(self, direction: Direction, limits: ReadLimits) -> list[Account | Split | BoundEvents]:
         """The metrics of a path, ready to be read."""
         path = self.paths[direction]
         if path is None:
             return []
         return [
-            each if isinstance(each, BoundEvents) else Account(each, _copies(path, each), limits)
-            for each in self.metrics[direction]
+            each if isinstance(each, BoundEvents) else _account(each, path, limits) for each in self.metrics[direction]
         ]
 
 
@@ -125,6 +125,9 @@ class Builder:
             if swapping[direction] != path.swapping:
                 self._rebuild(direction, path, {})
                 self._build.metrics[direction] = bind(self._after()[direction])
+        for direction, path in self._build.paths.items():
+            if path:
+                path.split = self._split(direction, path)
         self._add_twins(swapping)
         return self._build
 
@@ -186,6 +189,18 @@ class Builder:
             for way, path in after.items()
         }
 
+    def _split(self, direction: Direction, path: LoadedPath) -> frozenset[str]:
+        """The maps of a path that are split per interface.
+
+        Raises:
+            UnusableMap: One of them is not the path's alone, or read as a whole, too.
+        """
+        metrics = [each for each in self._build.metrics[direction] if isinstance(each, BoundMetric)]
+        filled = path.config.initial_entries or {}
+        for each in metrics:
+            check_splits(each, metrics, declared_tags(each.bpf_map.info.id, self._after()), filled)
+        return frozenset(each.bpf_map.info.name for each in metrics if each.config.per_interface)
+
     def _add_twins(self, swapping: Mapping[Direction, frozenset[str]]) -> None:
         """Those that declare shared maps come first: the others take the copies of these from them."""
         fresh = [(way, path) for way, path in self._build.paths.items() if path and swapping[way]]
@@ -217,8 +232,7 @@ def _bound(config: MetricConfig, path: LoadedPath, number: int) -> BoundMetric:
     return BoundMetric.bind(config, direction, path.maps, path.btf, loaded.declared, number)
 
 
-def _copies(path: LoadedPath, metric: BoundMetric) -> frozenset[int]:
-    """The kernel's numbers of the metric's map and, where it swaps, of its copy."""
-    name = metric.bpf_map.info.name
-    copies = [path.loaded, *([path.idle] if path.idle and name in path.swapping else [])]
-    return frozenset(each.maps[name].info.id for each in copies)
+def _account(metric: BoundMetric, path: LoadedPath, limits: ReadLimits) -> Account | Split:
+    if metric.config.per_interface:
+        return Split(metric, path, limits)
+    return Account(metric, copies(path, metric), limits)

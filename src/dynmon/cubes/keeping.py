@@ -9,7 +9,7 @@ from dynmon.bpf import DeclaredMap
 from dynmon.btf import Btf
 from dynmon.dataplane import EXTERN, Foundry, LoadedPath, Placement
 from dynmon.dataplane.map_layouts import MapLayout
-from dynmon.models import PathConfig
+from dynmon.models import MetricConfig, PathConfig
 
 OWN_PREFIX = "dynmon_"
 NOT_BEFORE = "the code that runs does not have it"
@@ -17,6 +17,7 @@ NOT_NOW = "the new code does not declare it"
 NOT_USED = "the new code does not use it"
 NOT_ITS_OWN = "it belongs to other code, which is where it goes on"
 READ_OTHERWISE = "its values are merged in another way, or of another type now"
+SPLIT = "it is split per interface, or was: each interface begins anew"
 MADE_ANEW = "it holds programs, which are new"
 
 
@@ -74,6 +75,8 @@ def _reason_against(
         return NOT_NOW
     if name not in before.descriptors():
         return MADE_ANEW
+    if name in before.split or any(each.per_interface for each in _metrics_of(name, config, btf)):
+        return SPLIT
     if any(each == EXTERN or each.startswith("dynmon:pin") for each in declared.tags):
         return NOT_ITS_OWN
     info = before.maps[name].info
@@ -92,12 +95,17 @@ Reading = tuple[str, str, str]  # a variable, rules, and a type
 
 def _readings_of(map_name: str, config: PathConfig, btf: Btf) -> set[Reading]:
     """How the metrics of a map, or of the variables in it, take its values."""
-    return {
-        (each.variable or "", repr(each.merge), each.type or "")
+    return {(each.variable or "", repr(each.merge), each.type or "") for each in _metrics_of(map_name, config, btf)}
+
+
+def _metrics_of(map_name: str, config: PathConfig, btf: Btf) -> list[MetricConfig]:
+    """The metrics of a map, or of the variables in it."""
+    return [
+        each
         for each in config.metric_configs
         if map_name == each.map_name
         or (each.variable in btf.variables and btf.variables[each.variable].section == map_name)
-    }
+    ]
 
 
 def _are_alike(then: set[Reading], now: set[Reading], *, was_drained: bool) -> bool:

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 from dynmon.cubes.cabling import Cabling, Port
 from dynmon.cubes.dynmon import DynmonCube
-from dynmon.cubes.errors import IncompatibleTypes, NothingToAwait
+from dynmon.cubes.errors import NothingToAwait
 from dynmon.cubes.turns import Turns
 from dynmon.dataplane import Attachment, AttachPoint
 from dynmon.dataplane.hook_map import HookEntry, OwnProgram, hook_map
-from dynmon.models import AttachRequest, CubeType, Direction
-from dynmon.netdev import Located, Place, interface_index, interface_state, locate
+from dynmon.models import AttachRequest, Direction
+from dynmon.netdev import Located, Place, interface_state, locate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,6 @@ class Placing:
             CubeNotFound, InterfaceNotFound, PortNotFound: One of the two does not exist.
             NamespaceNotFound, NamespaceForbidden: The interface's namespace does not, or not for us.
             AlreadyAttached: The cube is there already.
-            IncompatibleTypes: It is a cube of XDP, and the port that of a switch.
             NotOnChain: The neighbour that was asked for is not at the port.
         """
         place = Place.parse(request.port)
@@ -67,8 +66,6 @@ class Placing:
             if port is None:
                 self.attach_there(cube, place, locate(place), request)
                 return
-            if cube.type is not CubeType.TC:
-                raise IncompatibleTypes(cube.name, cube.type.value, request.port)
             self._attach(cube, Attachment(port.chain, place, self._point_of(port)), request)
 
     def attach_there(
@@ -90,14 +87,14 @@ class Placing:
         Raises:
             DynmonError: As `attach`.
         """
-        with self.lock, ExitStack() as undo:
-            port, before = str(attachment.place), attachment.chain
+        with self.lock:
+            port = str(attachment.place)
             point = self._point(locate(attachment.place), port)
-            attachment.chain, attachment.point, attachment.trouble = point.at_wire, point, ""
-            undo.callback(setattr, attachment, "chain", before)
-            undo.callback(setattr, attachment, "point", None)
-            self._attach(cube, attachment, AttachRequest(cube=cube.name, port=port))
-            undo.pop_all()
+            try:
+                cube.attachments.attach_again(attachment, point, AttachRequest(cube=cube.name, port=port))
+            except BaseException:
+                self.forget_empty_points()
+                raise
 
     def lineup(self, port: str) -> Lineup:
         """The cubes on the port or interface called `port`.
@@ -113,22 +110,26 @@ class Placing:
             point = self._points.get(locate(place))
             return Lineup([member.name for member in point.at_wire.members] if point else [])
 
-    def hooks(self, interface: str) -> dict[Direction, list[HookEntry]]:
-        """Everybody on the hooks of `interface`, in the order in which packets meet them.
+    def hooks(self, port: str) -> dict[Direction, list[HookEntry]]:
+        """Everybody on the hooks of an interface, or of the one that a port is plugged into, in running order.
 
         Raises:
-            InterfaceNotFound: There is no such interface.
+            InvalidPort, InterfaceNotFound, PortNotFound, NamespaceNotFound, NamespaceForbidden: There is none.
             KernelError: The kernel would not say.
         """
-        located = Located(interface_index(interface), None)
+        place = Place.parse(port)
         with ExitStack() as kept:
             with self.lock:
+                found = self.cabling.find(port)
+                if found and not found.plug:
+                    return {way: [] for way in Direction}
+                located = Located(found.plug.interface_index, None) if found and found.plug else locate(place)
                 own = [each for cube in self._cubes() for each in cube.attachments.programs_on(located)]
-                port = self.cabling.at_interface(located.index)
-                if port and port.plug:
-                    own.append(OwnProgram.of_switch(port.cube, port.plug))
+                end = None if located.namespace else self.cabling.at_interface(located.index)
+                if end and end.plug:
+                    own.append(OwnProgram.of_switch(end.cube, end.plug))
                 own = [each.kept(kept) for each in own]
-            return hook_map(located.index, interface, own)
+            return hook_map(located, port, own)
 
     def moved(self, port: Port) -> None:
         """Take the cubes on a port to where it is plugged in now."""

@@ -13,7 +13,7 @@ from dynmon.metrics.ledger import Ledger
 from dynmon.models import Direction
 
 MOST_TOKENS = 256
-Name = tuple[Direction, str]
+Name = tuple[Direction, str, str]  # a metric of a path, and the interface where it is split
 
 
 @dataclass(frozen=True, slots=True)

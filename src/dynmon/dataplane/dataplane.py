@@ -14,62 +14,22 @@ are taken back; packets of that moment were counted by the new program and are l
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 
 from dynmon.bpf import Link, Program, attach_tc
 from dynmon.bpf.program import Runs
-from dynmon.dataplane.chain import AttachPoint, Chain
+from dynmon.dataplane.attachment import Attachment
+from dynmon.dataplane.chain import AttachPoint
 from dynmon.dataplane.hook_map import OwnProgram
+from dynmon.dataplane.lanes import Departed, check_lanes, goes_on, new_lane
 from dynmon.dataplane.path import Foundry, LoadedPath
 from dynmon.dataplane.xdp_chain import XdpChain
 from dynmon.errors import DynmonError
 from dynmon.models import CubeType, Direction, Hook
-from dynmon.netdev import InterfaceNotFound, Located, Place
+from dynmon.netdev import InterfaceNotFound, Located
 
 XDP_MODES = {CubeType.XDP_SKB: "skb", CubeType.XDP_DRV: "drv"}
-
-
-@dataclass(slots=True, eq=False)
-class Attachment:
-    """A port that a cube is attached to, and the links that hold its programs where that is.
-
-    Nothing runs while `point` is None: the cube's port that is meant is plugged into nothing, the interface went away
-    and is awaited, or the kernel refused, which is the `trouble` then.
-
-    No descriptor of a namespace is among it: that would keep the namespace alive. See `dynmon.netdev.namespaces`.
-    """
-
-    chain: Chain
-    place: Place  # as it was asked for
-    point: AttachPoint | None
-    selector: str = ""  # what has brought the cube here; "" where this place was asked for
-    returns: bool = False  # whether an interface that went away is awaited
-    trouble: str = ""
-    links: dict[Direction, Link] = field(default_factory=dict)
-
-    def interface_name(self) -> str | None:
-        """What the interface is called now that the links are at; None when there is none."""
-        if self.point is None:
-            return None
-        try:
-            return self.point.located.name()
-        except OSError as error:
-            # A namespace that we do not find any more may live on; where a link is still at an interface, it does.
-            if error.errno == errno.ENXIO or not any(link.is_attached() for link in self.links.values()):
-                return None
-            return self.place.interface
-
-    def current_name(self) -> str | None:
-        """The port as it was asked for, by the name that the interface has now; None when the interface is gone."""
-        if not self.chain.is_port:
-            name = self.interface_name()
-            if name is None:
-                return None
-            self.place = self.place.renamed(name)
-        return str(self.place)
 
 
 class Dataplane:
@@ -81,6 +41,8 @@ class Dataplane:
         self._foundry = foundry
         self._paths: dict[Direction, LoadedPath] = {}
         self._attachments: list[Attachment] = []
+        self._departed: list[Departed] = []
+        self._past_runs: dict[Direction, Runs] = {}  # of lanes that have departed
 
     @property
     def paths(self) -> Mapping[Direction, LoadedPath]:
@@ -91,6 +53,20 @@ class Dataplane:
     def attachments(self) -> Sequence[Attachment]:
         """Where it runs, oldest first."""
         return self._attachments
+
+    @property
+    def departed(self) -> Sequence[Departed]:
+        """The lanes that packets may still be in, or what they counted; they wait to be drained and closed."""
+        return self._departed
+
+    def lanes(self, direction: Direction) -> list[tuple[str, LoadedPath]]:
+        """The lanes of a path that run, in the order of the attachments, with what each interface is called now."""
+        return [(each.last_name(), each.lanes[direction]) for each in self._attachments if direction in each.lanes]
+
+    def close_departed(self, departed: Departed) -> None:
+        """Give back the maps and programs of a lane that was drained."""
+        self._departed.remove(departed)
+        departed.lane.close()
 
     def link(self, point: AttachPoint, direction: Direction) -> Link | None:
         """The link that holds the program of `direction` at `point`."""
@@ -114,13 +90,14 @@ class Dataplane:
     def runs(self, direction: Direction) -> Runs:
         """How often the code of `direction` ran, in both of its copies: while the kernel timed programs."""
         path = self._paths.get(direction)
-        loaded = [each for each in (path.loaded, path.idle) if each] if path else []
-        return sum((each.program.runs() for each in loaded), Runs())
+        lanes = [each.lanes[direction] for each in self._attachments if direction in each.lanes]
+        past = self._past_runs.get(direction, Runs())
+        return sum((each.runs() for each in ([path, *lanes] if path else [])), past)
 
     def programs_on(self, located: Located) -> list[OwnProgram]:
         """What runs on this interface; the descriptors belong to the paths."""
         return [
-            OwnProgram.of(self.name, self._paths[direction], link)
+            OwnProgram.of(self.name, self._runs_at(at, direction), link)
             for at in self._attachments
             if at.point and at.point.located == located
             for direction, link in at.links.items()
@@ -137,17 +114,19 @@ class Dataplane:
         """
         self.leave_what_is_gone()
         with ExitStack() as undo:
+            lanes = self._build_lanes(changes, undo)
             for attachment in self._attachments:
                 try:
                     for direction, path in changes.items():
                         if path:
-                            self._run_at(attachment, direction, path, undo)
+                            self._run_at(attachment, direction, lanes[attachment].get(direction, path), undo)
                 except InterfaceNotFound:
                     if attachment.interface_name() is not None:
                         raise
                     # It went away meanwhile: no packet comes there.
             undo.pop_all()
         for direction, path in changes.items():
+            self._past_runs.pop(direction, None)
             old = self._paths.pop(direction, None)
             if path:
                 self._paths[direction] = path
@@ -155,6 +134,11 @@ class Dataplane:
                 for attachment in self._attachments:
                     if link := attachment.links.pop(direction, None):
                         link.close()
+            for attachment in self._attachments:
+                if lane := attachment.lanes.pop(direction, None):
+                    lane.close()
+                if lane := lanes[attachment].get(direction):
+                    attachment.lanes[direction] = lane
             if old:
                 old.close()
 
@@ -168,24 +152,34 @@ class Dataplane:
         """
         with ExitStack() as undo:
             for direction in directions:
-                path, switched = self._paths[direction], list[Link]()
-                path.flip()
-                undo.callback(self._switch_back, path, switched)
-                for attachment in self._attachments:
-                    if link := attachment.links.get(direction):
+                for path, links in self._tracks(direction):
+                    switched: list[Link] = []
+                    path.flip()
+                    undo.callback(self._switch_back, path, switched)
+                    for link in links:
                         # Whoever detached the link, or took the interface away, left no packets to switch.
                         with suppress(InterfaceNotFound):
                             link.update(path.program)
                             switched.append(link)
             undo.pop_all()
 
-    @staticmethod
-    def _switch_back(path: LoadedPath, switched: Iterable[Link]) -> None:
+    def _switch_back(self, path: LoadedPath, switched: Iterable[Link]) -> None:
         """Undo a switch; a link that refuses goes on counting in the other copy, which the next switch drains."""
         path.flip()
         is_back = [_runs(link, path.program) for link in switched]
-        if is_back and not any(is_back):
+        in_step = path.swapping != self._paths[path.placement.direction].swapping  # a lane, with what all count in
+        if is_back and not any(is_back) and not in_step:
             path.flip()  # the path is what runs
+
+    def _tracks(self, direction: Direction) -> Iterator[tuple[LoadedPath, list[Link]]]:
+        """What flips together of a direction, and the links that run it: the path, and its lanes."""
+        own = [
+            each.links[direction] for each in self._attachments if direction in each.links.keys() - each.lanes.keys()
+        ]
+        yield self._paths[direction], own
+        for each in self._attachments:
+            if lane := each.lanes.get(direction):
+                yield lane, [each.links[direction]] if direction in each.links else []
 
     def attach(self, attachment: Attachment, index: int) -> None:
         """Take position `index` in the attachment's chain, and run where that is.
@@ -206,7 +200,7 @@ class Dataplane:
 
         What the kernel says where it refuses is the attachment's `trouble` then.
         """
-        _close_links(attachment)
+        attachment.close_links()
         attachment.point, attachment.trouble = point, ""
         try:
             self._run_paths(attachment)
@@ -217,7 +211,7 @@ class Dataplane:
         """Leave a place; maps and their contents stay."""
         self._attachments.remove(attachment)
         self._leave_chain(attachment)
-        _close_links(attachment)
+        self._stop(attachment)
 
     def leave(self, attachment: Attachment) -> None:
         """Run no more at an interface that went away: wait for another peer, or for its return, or detach."""
@@ -225,7 +219,7 @@ class Dataplane:
             self.move(attachment, None)
         elif attachment.returns:
             self._leave_chain(attachment)
-            _close_links(attachment)
+            self._stop(attachment)
             attachment.point = None
         else:
             self.detach(attachment)
@@ -240,6 +234,8 @@ class Dataplane:
         """Detach and give everything back; twice is harmless."""
         for attachment in list(self._attachments):
             self.detach(attachment)
+        for departed in list(self._departed):
+            self.close_departed(departed)
         for path in self._paths.values():
             path.close()
         self._paths.clear()
@@ -249,10 +245,19 @@ class Dataplane:
         for attachment in self._attachments:
             for link in attachment.links.values():
                 link.abandon()
+        lanes = [lane for attachment in self._attachments for lane in attachment.lanes.values()]
         # Chains know us, too: without the circle the foundry's sockets are closed with whoever let us go.
         self._attachments.clear()
-        for path in self._paths.values():
+        for path in (*self._paths.values(), *lanes, *(each.lane for each in self._departed)):
             path.close()
+
+    def _stop(self, attachment: Attachment) -> None:
+        """Run there no more; the lanes are left to be drained."""
+        for direction, lane in attachment.lanes.items():
+            self._past_runs[direction] = self._past_runs.get(direction, Runs()) + lane.runs()
+            self._departed.append(Departed(attachment.last_name(), direction, lane))
+        attachment.lanes.clear()
+        attachment.close_links()
 
     def _leave_chain(self, attachment: Attachment) -> None:
         if self in attachment.chain.members:
@@ -262,8 +267,35 @@ class Dataplane:
         """Run what there is, or nothing."""
         with ExitStack() as undo:
             for direction, path in self._paths.items():
-                self._run_at(attachment, direction, path, undo)
+                if attachment.point and path.split and direction not in attachment.lanes:
+                    there = sum(direction in each.lanes for each in self._attachments)
+                    check_lanes(self._foundry, path, there + 1)
+                    lane = attachment.lanes[direction] = new_lane(self._foundry, path, None)
+                    undo.callback(lane.close)
+                    undo.callback(attachment.lanes.pop, direction)
+                self._run_at(attachment, direction, self._runs_at(attachment, direction), undo)
             undo.pop_all()
+
+    def _runs_at(self, attachment: Attachment, direction: Direction) -> LoadedPath:
+        """The path, or its lane there."""
+        return attachment.lanes.get(direction) or self._paths[direction]
+
+    def _build_lanes(
+        self, changes: Mapping[Direction, LoadedPath | None], undo: ExitStack
+    ) -> dict[Attachment, dict[Direction, LoadedPath]]:
+        """The lanes of new paths, for wherever something runs or has run."""
+        places = [each for each in self._attachments if each.point or each.lanes]
+        lanes: dict[Attachment, dict[Direction, LoadedPath]] = {each: {} for each in self._attachments}
+        for direction, path in changes.items():
+            if path is None or not path.split:
+                continue
+            check_lanes(self._foundry, path, len(places))
+            is_same = goes_on(self._paths.get(direction), path)
+            for each in places:
+                lane = new_lane(self._foundry, path, each.lanes.get(direction) if is_same else None)
+                undo.callback(lane.close)
+                lanes[each][direction] = lane
+        return lanes
 
     def _run_at(self, attachment: Attachment, direction: Direction, path: LoadedPath, undo: ExitStack) -> None:
         point = attachment.point
@@ -271,7 +303,7 @@ class Dataplane:
             return
         link = attachment.links.get(direction)
         if link and self._update(attachment, link, path):
-            undo.callback(link.update, self._paths[direction].program)
+            undo.callback(link.update, self._runs_at(attachment, direction).program)
             return
         link = attachment.links[direction] = self._new_link(attachment, point, direction, path)
         undo.callback(attachment.links.pop, direction)
@@ -302,13 +334,6 @@ class Dataplane:
             namespace=located.namespace,
             before=point.successor(self, direction),
         )
-
-
-def _close_links(attachment: Attachment) -> None:
-    with ExitStack() as all_of_them:  # whatever becomes of the others
-        for link in attachment.links.values():
-            all_of_them.callback(link.close)
-        attachment.links.clear()
 
 
 def _runs(link: Link, program: Program) -> bool:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dynmon.bpf import Link
 from dynmon.bpf.clsact import ClsactLink
@@ -24,6 +25,7 @@ from dynmon.dataplane.path import LoadedPath
 from dynmon.dataplane.switch import Plug
 from dynmon.dataplane.xdp_chain import XdpMember
 from dynmon.models import Direction
+from dynmon.netdev import InterfaceNotFound, Located, inside
 
 XDP_PASS, TCX_NEXT = 2, -1
 XDP_VERDICTS = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
@@ -169,24 +171,21 @@ class HookEntry:
     note: str
 
 
-def hook_map(interface_index: int, name: str, own: Sequence[OwnProgram]) -> dict[Direction, list[HookEntry]]:
+def hook_map(located: Located, name: str, own: Sequence[OwnProgram]) -> dict[Direction, list[HookEntry]]:
     """Everybody on the interface's hooks, by direction, in the order in which packets meet them.
 
     Raises:
-        InterfaceNotFound: It went away meanwhile.
+        InterfaceNotFound: It went away meanwhile, or its namespace.
         KernelError: The kernel would not say.
     """
     descriptors = {number: fd for each in own for number, fd in each.programs.items()}
     dispatchers = {number: fd for each in own for number, fd in each.dispatchers.items()}
-    return {
-        direction: list(
-            reach(
-                occupants(interface_index, direction, name=name, own=descriptors, dispatchers=dispatchers),
-                [each for each in own if each.direction is direction],
-            )
-        )
-        for direction in Direction
-    }
+    look = partial(occupants, located.index, name=name, own=descriptors, dispatchers=dispatchers)
+    try:
+        places = {direction: inside(located.namespace, look, direction) for direction in Direction}
+    except OSError as error:
+        raise InterfaceNotFound(name) from error
+    return {way: list(reach(found, [each for each in own if each.direction is way])) for way, found in places.items()}
 
 
 def reach(places: Iterable[Occupant], own: Sequence[OwnProgram]) -> Iterator[HookEntry]:

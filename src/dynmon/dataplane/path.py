@@ -19,23 +19,23 @@ from dynmon.bpf import (
     BpfMap,
     LoadedObject,
     Loader,
-    LoadError,
     LoadRequest,
     ObjectFacts,
     OpenError,
     Program,
     ProgramType,
-    map_memory,
 )
 from dynmon.bpf.pins import PIN_BY_NAME
+from dynmon.bpf.program import Runs
 from dynmon.btf import Btf
 from dynmon.compiler import Artifact, Compiler, Spelling
 from dynmon.dataplane.constants import READ_ONLY, encode_constants
 from dynmon.dataplane.initial_entries import tail_calls_of, write_entries
 from dynmon.dataplane.log import LOG_MAP, LogTarget
+from dynmon.dataplane.map_memory import check_copies
 from dynmon.dataplane.passivity import PassivityUnknown
 from dynmon.dataplane.programs import choose_program
-from dynmon.dataplane.shared_maps import EXTERN, PublicMaps, explain_undefined, maps_tagged
+from dynmon.dataplane.shared_maps import PublicMaps, explain_undefined, maps_tagged
 from dynmon.errors import Diagnostic
 from dynmon.models import Direction, Hook, LogLevel, PathConfig
 from dynmon.settings import DEFAULT_PIN_ROOTS, MapLimits
@@ -99,6 +99,7 @@ class Found:
 
 
 NOTHING = Found()
+NO_TWIN = "read {largest!r} without swap-on-read and empty-on-read, or give it fewer entries"
 NO_MAPS: Mapping[str, int] = {}
 
 
@@ -172,24 +173,31 @@ class Foundry:
             LoadError: With a second copy of the maps that swap it would take too much memory.
             InjectionError: The kernel refused what it took before, for want of memory for instance.
         """
-        _check_twice(path, [name for name in swapping if name not in found], self.map_limits.total_bytes)
+        fresh = [name for name in swapping if name not in found]
+        check_copies(path, fresh, self.map_limits.total_bytes, "maps that swap, {names}, are made twice", NO_TWIN)
         shared = {name: each for name, each in path.descriptors().items() if name not in swapping}
         reuse = {**shared, **found}
         path.idle = self._load(path.config, path.blueprint, path.placement, reuse, reuse)
         path.swapping = frozenset(swapping)
 
     def rebuild(
-        self, path: LoadedPath, placement: Placement, replacements: Mapping[str, int] | None = None
+        self,
+        path: LoadedPath,
+        placement: Placement,
+        replacements: Mapping[str, int] | None = None,
+        *,
+        without: Collection[str] = (),
     ) -> LoadedPath:
         """Load the same object again with other constants, on the very maps that `path` counts in; without a twin.
 
-        `replacements` take the place of some of them.
+        `replacements` take the place of some of them, and others are made for those `without` one.
 
         Raises:
             InjectionError: The kernel refused what it took before, for want of memory for instance, or a replacement
                 has keys or values of another size.
         """
-        maps = {**path.descriptors(), **(replacements or {})}
+        shared = {name: each for name, each in path.descriptors().items() if name not in without}
+        maps = {**shared, **(replacements or {})}
         loaded = self._load(path.config, path.blueprint, placement, maps, maps)
         return LoadedPath(path.config, placement, path.blueprint, loaded)
 
@@ -245,25 +253,6 @@ class Foundry:
         )
 
 
-def _check_twice(path: LoadedPath, names: Collection[str], limit: int) -> None:
-    """See to it that these maps of a path may be made once more."""
-    own = path.maps.keys() - maps_tagged(path.loaded, EXTERN).keys() - {LOG_MAP}
-    total = sum(_memory(path.maps[name]) for name in [*own, *names])
-    if names and total > limit:
-        largest = max(names, key=lambda name: _memory(path.maps[name]))
-        raise LoadError(
-            path.placement.direction.value,
-            f"its maps would take {total >> 20:,} MiB of kernel memory, {limit >> 20:,} MiB are allowed: "
-            f"maps that swap, {', '.join(sorted(names))}, are made twice",
-            hint=f"read {largest!r} without swap-on-read and empty-on-read, or give it fewer entries",
-        )
-
-
-def _memory(bpf_map: BpfMap) -> int:
-    info = bpf_map.info
-    return map_memory(info.map_type, info.key_size, info.value_size, info.max_entries)
-
-
 def _is(loaded: LoadedObject, name: str, number: int) -> bool:
     return name in loaded.maps and loaded.maps[name].info.id == number
 
@@ -311,6 +300,9 @@ class LoadedPath:
 
     Where maps are read by swapping there are two copies of the program, and of these maps: `loaded` is the active one,
     at the hook, `idle` the other. All other maps are one and the same to both.
+
+    Where maps are split per interface, `split`, what runs at each interface is a load of its own, see `lanes`. The
+    path itself runs nowhere then, and these maps of it stay empty.
     """
 
     def __init__(self, config: PathConfig, placement: Placement, blueprint: Blueprint, loaded: LoadedObject) -> None:
@@ -320,6 +312,7 @@ class LoadedPath:
         self.loaded = loaded
         self.idle: LoadedObject | None = None
         self.swapping: frozenset[str] = frozenset()
+        self.split: frozenset[str] = frozenset()
 
     @property
     def artifact(self) -> Artifact:
@@ -340,6 +333,10 @@ class LoadedPath:
     def maps(self) -> Mapping[str, BpfMap]:
         """The maps that the program counts in, by the names the code gives them."""
         return self.loaded.maps
+
+    def runs(self) -> Runs:
+        """How often the program ran, in both of its copies: while the kernel timed programs."""
+        return sum((each.program.runs() for each in (self.loaded, self.idle) if each), Runs())
 
     def flip(self) -> None:
         """Let the idle copy be the active one from now on; telling the hook is the caller's."""

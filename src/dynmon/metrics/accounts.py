@@ -77,6 +77,28 @@ class Account:
             self._drained = whole.copy(BEGINNING, keeps_total=_needs_total(self.metric))
             self._shown = self._drained.mark_at(BEGINNING)
 
+    def see(self, live: BpfMap) -> None:
+        """Note what its map holds, which is about to be taken out for good, or was: windows without a switch go on."""
+        if self._drained is None:
+            self._drained = self._ledger(keeps_total=_needs_total(self.metric))
+            self._shown = self._drained.mark()
+        if self._observed and not self._is_swapping:
+            self._observed.observe(self._live(live))
+
+    def absorb(self, other: Account) -> None:
+        """Add what another account has whose map is gone; tokens are of no use for the two any more."""
+        if self._drained and other._drained:
+            self._drained, self._shown = self._drained.joined(self._shown, other._drained, other._shown)
+        elif other._drained:
+            self._drained, self._shown = other._drained, other._shown
+        self._observed = None
+        self.tally.add(other.tally)
+
+    def be(self, metric: BoundMetric) -> None:
+        """Be the account of `metric`, which is the same by another name."""
+        metric.series_limit.succeed(self.metric.series_limit)
+        self.metric = metric
+
     def keep(self, entries: Entries) -> None:
         """Take over `entries`, just as they came out of the metric's map."""
         if self.is_queue:

@@ -46,8 +46,8 @@ class BoundMetric:
     Of a map of maps, `inner` are the types of the maps inside of it.
 
     A metric of a `variable` reads the bytes of that variable only: the map is the section that it lies in, and the
-    value is the variable's. The map belongs to whoever loaded it; a metric must not be read after that owner has
-    closed it.
+    value is the variable's. Of a metric that is split, `interface` is whose map it is. The map belongs to whoever
+    loaded it; a metric must not be read after that owner has closed it.
     """
 
     config: MetricConfig
@@ -57,6 +57,7 @@ class BoundMetric:
     value_type: TypedPlan
     variable: GlobalVariable | None = None
     inner: InnerTypes | None = None
+    interface: str = ""
 
     @property
     def swaps(self) -> bool:

@@ -85,7 +85,7 @@ def describe(metric: BoundMetric) -> MetricDescription:
         key=tuple(leaves_of(keys.plan, keys.type_name, "key")) if keys else (),
         value=tuple(_value(metric)),
         series=exported.capacity if exported else 0,
-        labels=_labels(exported) if exported else (),
+        labels=(*(["interface"] if config.per_interface else []), *_labels(exported)) if exported else (),
         exported_as=_names(exported) if exported else None,
         left_out=left_out,
         notes=tuple(_notes(metric, exported)),
@@ -141,6 +141,8 @@ def _notes(metric: BoundMetric, export: Export | None) -> list[str]:
         )
     elif metric.config.extraction_options.empty_on_read:
         notes.append("reading its value as JSON empties it; scrapes do not")
+    if metric.config.per_interface:
+        notes.append("its map is made for each interface; as JSON a value for each, exported with the label interface")
     if metric.swaps:
         notes.append("its map is made twice: a read switches to the other copy and waits for one grace period")
     return notes

@@ -155,6 +155,7 @@ def _check(config: MetricConfig, bpf_map: BpfMap) -> None:
         "empty-on-read is not for it: its records are events, each is taken out once": options.empty_on_read,
         "swap-on-read is not for it: its records are events, each is taken out once": options.swap_on_read,
         "merge is not for it: its records are events, and each stays one": config.merge,
+        "per-interface is not for it: the events of all interfaces are one stream": config.per_interface,
         "key-type is not for it: its records have no keys": config.key_type,
         "it is declared with BPF_F_RDONLY or BPF_F_WRONLY, and who reads it has to write where it is": (
             fcntl.fcntl(bpf_map.fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDWR

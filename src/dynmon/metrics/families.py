@@ -64,6 +64,8 @@ def families_of(
             labels = [("cube", cube)] if cube is not None else []
             if cube is not None or len(directions[family.name]) > 1:
                 labels.append(("direction", metric.direction.value))
+            if metric.interface:
+                labels.append(("interface", metric.interface))
             families.append(_with_labels(family, tuple(labels)))
     return merge(families)
 

@@ -113,6 +113,21 @@ class Ledger:
         other._dropped, other.keeps_total = 0, keeps_total
         return other
 
+    def joined(self, mark: int, other: Ledger, others_mark: int) -> tuple[Ledger, int]:
+        """A ledger that has what both have, and its one mark: behind it is what was behind the marks of the two."""
+        older, newer = list[Table](), list[Table]()
+        for ledger, end in ((self, mark), (other, others_mark)):
+            ledger._absorb()
+            for position, segment in ledger._segments.items():
+                (older if position < end else newer).extend(segment.tables)
+        joined, position = copy(self), next(self._positions)
+        joined._segments = {BEGINNING: _Segment(waiting=older)} if self.keeps_total else {}
+        joined._segments[position] = _Segment(waiting=newer)
+        joined._marks, joined._raw, joined._dropped = Counter({position: 1}), [], self.dropped + other.dropped
+        for segment in joined._segments.values():
+            joined._fold(segment)
+        return joined, position
+
     def add(self, entries: Entries) -> None:
         """Take over what was taken out of the map; it is kept even where there is no memory to put it in its place."""
         self._raw.append(entries)

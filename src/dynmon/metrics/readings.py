@@ -29,7 +29,8 @@ class Reading:
 
     `metric` has the plans that `entries` are decoded by. `entries` is None when the map cannot be read without emptying
     it and nobody asked for that; `note` says so. `cursor` is where the next page begins, None at the end. `since` is
-    the token for what happens from now on.
+    the token for what happens from now on. A metric that is split has no entries itself, but in `split` a reading for
+    each interface.
     """
 
     name: str
@@ -39,10 +40,13 @@ class Reading:
     note: str = ""
     cursor: str | None = None
     since: str | None = None
+    split: tuple[Reading, ...] | None = None
 
     @property
     def value(self) -> list[Any] | None:
         """The whole value as JSON has it, a list."""
+        if self.split is not None:
+            return [{"interface": each.metric.interface, "value": each.value} for each in self.split]
         return None if self.entries is None else self._decoded(self.entries)
 
     def parts(self) -> Iterator[list[Any]]:

@@ -11,7 +11,7 @@ from dynmon.btf import Plan, Record, Repeated
 from dynmon.metrics.extraction import READERS
 from dynmon.metrics.map_numbers import read_numbers
 from dynmon.metrics.value_types import MAPS_OF_MAPS
-from dynmon.models import ExtractionOptions, MetricConfig
+from dynmon.models import MetricConfig
 
 READABLE = (*READERS, *sorted(MAPS_OF_MAPS))
 QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
@@ -51,6 +51,7 @@ STARTS_WITH_VALUES = (
     "that it is in .bss"
 )
 FOUND_BY_BOTH = "its inner maps are found by both copies of the program, so neither is ever idle"
+ONE_ORDER = "the values of a {kind} have one order, which would be lost; count in an array or a hash"
 
 
 # A program that is not at a hook, so that no switch takes it off one: it runs when its time has come.
@@ -82,7 +83,7 @@ def check_options(bpf_map: BpfMap, config: MetricConfig) -> None:
     Raises:
         UnreadableError: It cannot.
     """
-    info, option = bpf_map.info, _drains(config.extraction_options)
+    info, option = bpf_map.info, _drains(config)
     # The kernel keeps BPF_F_RDONLY and BPF_F_WRONLY with the descriptor, not among the flags of the map.
     access = fcntl.fcntl(bpf_map.fd, fcntl.F_GETFL) & os.O_ACCMODE
     has_keys = info.key_size > 0
@@ -96,6 +97,8 @@ def check_options(bpf_map: BpfMap, config: MetricConfig) -> None:
         raise UnreadableError(f"{option}: {STARTS_WITH_VALUES.format(section=info.name)}")
     if option and info.map_type in MAPS_OF_MAPS:
         raise UnreadableError(f"{option}: {FOUND_BY_BOTH}")
+    if config.per_interface and info.map_type in QUEUES:
+        raise UnreadableError(f"per-interface: {ONE_ORDER.format(kind=info.map_type.name.lower())}")
     if config.merge is not None and info.map_type in QUEUES | MAPS_OF_MAPS:
         kind = "maps of maps" if info.map_type in MAPS_OF_MAPS else f"values of a {info.map_type.name.lower()}"
         raise UnreadableError(f"merge: {kind} are never put together")
@@ -108,7 +111,7 @@ def check_outside(bpf_map: BpfMap, maps: Mapping[str, BpfMap], config: MetricCon
         UnreadableError: It is inside of a map of maps among `maps`.
         KernelError: The kernel refused to tell.
     """
-    option = _drains(config.extraction_options)
+    option = _drains(config)
     outers = (each for each in maps.values() if option and each.info.map_type in MAPS_OF_MAPS)
     for outer in outers:
         if bpf_map.info.id in read_numbers(outer)[1].copy().view("<u4"):
@@ -121,7 +124,7 @@ def check_values(plan: Plan, config: MetricConfig) -> None:
     Raises:
         UnreadableError: They need to, for the metric's options ask for it, but do not.
     """
-    option = _drains(config.extraction_options)
+    option = _drains(config)
     found = next((name for name in _type_names(plan) if name in ASYNCHRONOUS), None) if option else None
     if found:
         raise UnreadableError(f"{option}: {STILL_WRITTEN.format(type_name=found)}")
@@ -137,8 +140,10 @@ def _type_names(plan: Plan) -> Iterator[str]:
             yield from _type_names(part.plan)
 
 
-def _drains(options: ExtractionOptions) -> str | None:
-    """The option that lets a read take entries out of the map, or out of one of its copies."""
-    if options.empty_on_read:
+def _drains(config: MetricConfig) -> str | None:
+    """The option that lets entries be taken out of the map, or out of one of its copies."""
+    if config.extraction_options.empty_on_read:
         return "empty-on-read"
-    return "swap-on-read" if options.swap_on_read else None
+    if config.extraction_options.swap_on_read:
+        return "swap-on-read"
+    return "per-interface" if config.per_interface else None

@@ -23,6 +23,13 @@ class Tally:
     failures: int = 0
     entries: int | None = None
 
+    def add(self, other: Tally) -> None:
+        """Count what another one has counted, of a map that is as full as the fuller one."""
+        self.reads += other.reads
+        self.seconds += other.seconds
+        self.failures += other.failures
+        self.entries = max((each for each in (self.entries, other.entries) if each is not None), default=None)
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Count what happens within as one read."""

@@ -79,7 +79,8 @@ class MetricConfig(Document):
     """A map or a global variable of the injected code, under the name it is read by.
 
     `type` and `key_type` name the C types of values and keys where the object does not tell them. `merge` says how
-    values that were read at different times become one: a word, or a word for each field by its path.
+    values that were read at different times become one: a word, or a word for each field by its path. With
+    `per_interface` each interface that the cube is attached to has a map of its own.
     """
 
     name: Segment
@@ -88,6 +89,7 @@ class MetricConfig(Document):
     type: TypeName | None = None
     key_type: TypeName | None = None
     extraction_options: ExtractionOptions = ExtractionOptions()
+    per_interface: StrictBool | None = None
     merge: Merge | dict[Name, Merge] | None = None
     open_metrics_metadata: OpenMetricsMetadata | None = None
 

@@ -267,6 +267,8 @@ def _find(cube: DynmonCube, name: str | None, direction: str | None) -> tuple[Di
 
 
 def _column(reading: Reading) -> Column:
+    if reading.split is not None:
+        raise UnsupportedError(f"metric {reading.name!r} is split per interface; metrics() has its values")
     if reading.entries is None:
         raise UnsupportedError(f"metric {reading.name!r}: {reading.note}")
     return table(reading.metric, reading.entries)

@@ -14,12 +14,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from dynmon.bpf import BpfMap, OpenError
-from dynmon.dataplane import EXTERN, Found, Foundry, LoadedPath, Placement, maps_tagged
+from dynmon.dataplane import EXTERN, SHARED, Found, Foundry, LoadedPath, Placement, maps_tagged
 from dynmon.dataplane.shared_maps import check_shared, declared_tags, offered, public_sides
 from dynmon.errors import InvalidInputError
 from dynmon.metrics import BoundMetric, ExpositionFormat, expose, families_of, read
 from dynmon.metrics.events import BoundEvents
-from dynmon.metrics.swapping import check_swaps
+from dynmon.metrics.swapping import check_splits, check_swaps
 from dynmon.models import CubeType, DataplaneConfig, Direction, LogLevel
 from dynmon.trial.capture import packets
 from dynmon.trial.contents import bind, contents, listening, refilled
@@ -85,7 +85,7 @@ def rehearse(foundry: Foundry, rehearsal: Rehearsal) -> dict[str, Any]:
     """
     direction = _direction(rehearsal)
     with LogLines(MAX_LOG_LINES) as log, _built(foundry, rehearsal, log) as paths:
-        _check_swaps(rehearsal, paths)
+        _check_copies(rehearsal, paths)
         explanation = {each.path_name: explain(path, _bound(path)).wire() for each, path in paths.items()}
         report: dict[str, Any] = {"explanation": explanation}
         if rehearsal.capture is not None:
@@ -113,11 +113,16 @@ def _bound(path: LoadedPath) -> list[BoundMetric | BoundEvents]:
     return [bind(path, metric, number) for number, metric in enumerate(path.config.metric_configs)]
 
 
-def _check_swaps(rehearsal: Rehearsal, paths: Mapping[Direction, LoadedPath]) -> None:
+def _check_copies(rehearsal: Rehearsal, paths: Mapping[Direction, LoadedPath]) -> None:
     theirs = {name for maps in rehearsal.offers.values() for name in maps}
-    for metric in (each for path in paths.values() for each in _bound(path)):
-        if isinstance(metric, BoundMetric) and metric.bpf_map.info.name not in theirs:
-            check_swaps(metric, declared_tags(metric.bpf_map.info.id, paths))
+    for path in paths.values():
+        metrics = [each for each in _bound(path) if isinstance(each, BoundMetric)]
+        for metric in metrics:
+            is_theirs = metric.bpf_map.info.name in theirs
+            tags = (SHARED,) if is_theirs else declared_tags(metric.bpf_map.info.id, paths)
+            if not is_theirs:
+                check_swaps(metric, tags)
+            check_splits(metric, metrics, tags, path.config.initial_entries or {})
 
 
 @contextmanager

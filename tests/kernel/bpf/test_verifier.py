@@ -319,6 +319,18 @@ def test_the_old_format_without_texts_goes_by_instructions():
         assert ("R0 invalid mem access 'inv'", line) == from_log(moved, silent)
 
 
+def test_the_old_format_without_texts_has_no_line_of_them_in_the_reason():
+    """Of a line without a text, only the semicolon is left."""
+    log = """\
+        9: (79) r1 = *(u64 *)(r0 +0)
+        ;
+        ;
+        infinite loop detected at insn 9
+        """
+
+    assert ("infinite loop detected at insn 9", 23) == from_log(log)
+
+
 def test_the_new_format_names_file_and_line():
     """Since Linux 6.10; the header's line is skipped."""
     log = """\

@@ -9,6 +9,7 @@
      * hook: XDP_SKB                    the type of the cube; TC otherwise
      * passive: true                    whether the cube is passive
      * path: {"program": "count"}       more keys of the path, in JSON
+     * needs: lazy-functions            what the kernel must have to refuse it like this, of tests/support.py
      */
 
 A JSON file has the same keys in an object, and the document that is refused under ``config``; the code that is not to
@@ -43,6 +44,7 @@ class Case:
     note: str = ""
     hook: str = "TC"
     passive: bool = False
+    needs: str = ""
     path: dict[str, Any] = field(default_factory=dict)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import Any
 
 import pytest
 
+from dynmon.bpf import Loader, ProgramType, attach_xdp
 from dynmon.cubes import CubeRegistry
 from dynmon.errors import DynmonError
 from dynmon.models import AttachRequest, CubeConfig, validate_document
+from tests.kernel.bpf.conftest import request_for
+from tests.kernel.bpf.objects import COUNTER
 from tests.kernel.corpus.cases import Case, load_cases
 from tests.support import Veth, needs
 
@@ -31,7 +35,7 @@ def refusal_of(registry: CubeRegistry, case: Case) -> dict[str, Any]:
     return {"detail": str(caught.value), **caught.value.fields()}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [pytest.param(each, id=each.name, marks=needs(*each.needs.split())) for each in CASES])
 def test_is_refused_as_it_says(registry: CubeRegistry, case: Case) -> None:
     """Stage, path, place, message, hint, and what the registers held."""
     refused = refusal_of(registry, case)
@@ -75,11 +79,15 @@ def test_an_interface_without_native_xdp(registry: CubeRegistry) -> None:
 
 def test_an_interface_with_somebody_s_xdp_program(registry: CubeRegistry, veth: Veth) -> None:
     """The hint says how to take it off."""
-    create(registry, "first", "XDP_SKB", CODE)
-    create(registry, "second", "XDP_SKB", CODE)
-    registry.attach(AttachRequest(cube="first", port=veth.host))
-    refused = attach_refusal(registry, "second", veth.host)
-    registry.delete("first")
+    create(registry, "ours", "XDP_SKB", CODE)
+    request = request_for(COUNTER % ("xdp", "XDP_PASS"), program_type=ProgramType.XDP)
+    index = socket.if_nametoindex(veth.host)
+    with (
+        Loader() as loader,
+        loader.load(request) as foreign,
+        attach_xdp(foreign.program, index, "skb", interface_name=veth.host),
+    ):
+        refused = attach_refusal(registry, "ours", veth.host)
 
     assert ("attach", "ingress-path") == (refused["stage"], refused["path"])
     assert "interface already has an XDP program" in refused["message"]

@@ -78,7 +78,7 @@ def test_an_awaited_interface_is_attached_to_when_it_returns(monitors, kind):
 
 def test_a_port_of_a_master_is_awaited_until_it_is_one_again(monitors):
     make("w0")
-    ip("link add wbr up type bridge", "link set w0 master wbr")
+    ip("link add wbr up arp off type bridge mcast_snooping 0", "link set w0 master wbr")
     monitors.make("m")
     monitors.attach("m", "wbr:w0", on_return="attach")
     ip("link del w0")
@@ -170,7 +170,7 @@ def test_a_pattern_follows_names(monitors):
 def test_a_master_and_its_ports(monitors):
     """Ports come and go, and so does the master's name."""
     make("w0", "w1")
-    ip("link add wbr up type bridge", "link set w0 master wbr")
+    ip("link add wbr up arp off type bridge mcast_snooping 0", "link set w0 master wbr")
     monitors.make("m")
     monitors.attach("m", "master=wbr")
     assert ["w0"] == attached(monitors, "m")
@@ -188,7 +188,7 @@ def test_a_master_and_its_ports(monitors):
 
 def test_a_kind_and_everything(monitors):
     make("w0")
-    ip("link add wbr up type bridge")
+    ip("link add wbr up arp off type bridge mcast_snooping 0")
     monitors.make("kind")
     monitors.attach("kind", "type=bridge")
     monitors.make("all")

@@ -10,7 +10,7 @@ import pytest
 from dynmon.api.hooks import hooks_of
 from dynmon.api.topology import topology_of
 from dynmon.cubes import AlreadyAttached, CubeRegistry, NotAttached
-from dynmon.cubes.errors import IncompatibleTypes, NothingToAwait
+from dynmon.cubes.errors import NothingToAwait
 from dynmon.dataplane import NotOnChain
 from dynmon.errors import NotFoundError
 from dynmon.models import BridgeConfig, CubeType
@@ -56,8 +56,9 @@ def test_a_port_is_seen_as_its_switch_sees_it(monitors, br1):
     assert ["br1:p0", "br1:p1", "br1:p2"] == [monitors.registry.get(f"m{number}").parent for number in range(3)]
 
 
-def test_the_published_chain_on_a_port(monitors, br1):
-    """Index 0 is nearest the switch."""
+@pytest.mark.parametrize("kind", list(CubeType))
+def test_the_published_chain_on_a_port(monitors, br1, kind):
+    """Index 0 is nearest the switch; what one drops, those behind it never see."""
     for name, how in (
         ("th3", {}),
         ("th1", {"position": "first"}),
@@ -65,7 +66,7 @@ def test_the_published_chain_on_a_port(monitors, br1):
         ("th2", {"after": "th1"}),
         ("th4", {"before": "th5"}),
     ):
-        monitors.make(name)
+        monitors.make(name, kind=kind)
         monitors.attach(name, "br1:p0", **how)
 
     assert {
@@ -74,6 +75,59 @@ def test_the_published_chain_on_a_port(monitors, br1):
         "ingress service chain": "th5 ---> th4 ---> th3 ---> th2 ---> th1 ---> br1",
         "egress service chain": f"th1 ---> th2 ---> th3 ---> th4 ---> th5 ---> {br1[0].interface}",
     } == topology_of(monitors.registry, "br1:p0")
+    shout(br1[0], 3)
+    shout(br1[1], 2)
+    monitors.expect(th1=[3, 2], th2=[3, 2], th3=[3, 2], th4=[3, 2], th5=[3, 2])
+    drops = monitors.make("drops", verdict="RX_DROP", kind=kind)
+    monitors.registry.get("th3").inject(drops.dataplane_config)
+    shout(br1[0], 4)
+    shout(br1[1], 5)
+    monitors.expect(th1=[3, 7], th2=[3, 7], th3=[4, 5], th4=[7, 2], th5=[7, 2])
+
+
+@pytest.mark.parametrize("kind", [CubeType.XDP_SKB, CubeType.XDP_DRV])
+def test_monitors_at_xdp_on_a_port_and_on_its_peer(monitors, registry, br1, kind):
+    """One chain at XDP, before all at tc; those on the port go where it is plugged in."""
+    first, second, third = br1
+    bridge = registry.bridge("br1")
+    for name, where, how in (
+        ("tc", "br1:p0", CubeType.TC),
+        ("port", "br1:p0", kind),
+        ("wire", first.interface, kind),
+    ):
+        monitors.on(where, name, kind=how)
+    assert ["wire", "port", "tc", "br1"] == [each["cube"] for each in hooks_of(registry, first.interface)["ingress"]]
+    assert "port ---> tc ---> br1" == topology_of(registry, "br1:p0")["ingress service chain"]
+    shout(first, 3)
+    shout(second, 2)
+    monitors.expect(wire=[3, 2], port=[3, 2], tc=[3, 2])
+    bridge.remove_port("p2")
+    bridge.set_peer("p0", third.interface)
+    shout(third, 4)
+    shout(first, 5)
+    monitors.expect(wire=[8, 2], port=[7, 2], tc=[7, 2])
+    bridge.set_peer("p0", "")
+    assert [("br1:p0", "unplugged")] == monitors.states("port")
+    registry.delete("wire")
+    assert set() == program_ids(first.interface) == program_ids(third.interface)
+
+
+@pytest.mark.usefixtures("wires")
+def test_a_peer_whose_place_at_xdp_is_taken(monitors, registry, br1):
+    """It is plugged in all the same, and the monitor says why it does not run; it does when the place is free."""
+    monitors.on(br1[2].interface, "there", kind=CubeType.XDP_DRV)
+    bridge = registry.bridge("br1")
+    bridge.set_peer("p2", "")
+    monitors.on("br1:p2", "m", kind=CubeType.XDP_SKB)
+    bridge.set_peer("p2", br1[2].interface)
+    (status,) = registry.get("m").attachments.status()
+    assert ("refused", True) == (status.state, "cube 'there' is there as XDP_DRV" in status.reason)
+    registry.delete("there")
+    run("ip", "link", "set", br1[2].interface, "mtu", "1400")
+    eventually(lambda: monitors.states("m"), [("br1:p2", "attached")])
+    shout(br1[2], 2)
+
+    monitors.expect(m=[2, 0])
 
 
 @pytest.mark.parametrize(
@@ -141,6 +195,9 @@ def test_the_hook_map_has_the_switch_as_the_end(monitors, registry, br1, monkeyp
     ]
     ending = "cube 'br1' in front of it always returns TC_ACT_SHOT or TC_ACT_REDIRECT, which ends the chain"
     assert (ending, []) == (shown["ingress"][3]["note"], shown["egress"])
+    assert shown | {"name": "br1:p0"} == hooks_of(registry, "br1:p0")
+    registry.bridge("br1").set_peer("p0", "")
+    assert {"name": "br1:p0", "ingress": [], "egress": []} == hooks_of(registry, "br1:p0")
 
 
 def test_a_port_without_a_peer_and_what_becomes_of_it(monitors, registry, br1):
@@ -204,6 +261,26 @@ def test_a_cable_between_two_switches(monitors, registry, br1):
         shout(first, 1)
         assert [("br1:up", "unplugged")] == monitors.states("one")
         assert [("br2:down", "unplugged")] == monitors.states("two")
+
+
+def test_a_cable_that_somebody_removed_can_be_laid_again(monitors, registry, br1):
+    """Both ports are without it, and keep whom they name."""
+    registry.bridge("br1").remove_port("p1")
+    registry.create_bridge("br2", BridgeConfig(ports=(PortConfig(name="p1", peer=br1[1].interface),)))
+    ports = [registry.bridge("br1"), registry.bridge("br2")]
+    for bridge in ports:
+        bridge.add_port("to")
+    registry.cabling.connect("br1:to", "br2:to")
+    monitors.on("br2:to", "m")
+    [_, (_, name)] = registry.cabling.find("br1:to").cable.ends
+    run("ip", "link", "del", name)
+    eventually(lambda: [bridge.port("to").plug for bridge in ports], [None, None])
+    assert [("br2:to", "unplugged")] == monitors.states("m")
+    assert ["br2:to", "br1:to"] == [bridge.port("to").peer for bridge in ports]
+    ports[0].set_peer("to", "br2:to")
+    shout(br1[0], 3)
+
+    monitors.expect(m=[3, 0])
 
 
 def test_a_peer_that_goes_leaves_its_port_unplugged(monitors, registry, br1):
@@ -302,10 +379,7 @@ def test_a_new_port_with_monitors_on_it(monitors, registry, br1):
 def test_places_on_ports_that_cannot_be(monitors, br1):
     monitors.on("br1:p0", "a")
     monitors.make("b")
-    monitors.make("x", kind=CubeType.XDP_SKB)
 
-    with pytest.raises(IncompatibleTypes, match="cube 'x' and port 'br1:p0' have incompatible types: XDP_SKB and TC"):
-        monitors.attach("x", "br1:p0")
     with pytest.raises(AlreadyAttached, match="cube 'a' is already attached to 'br1:p0'"):
         monitors.attach("a", "br1:p0")
     with pytest.raises(AlreadyAttached, match="cube 'a' is already attached to 'br1:p0'"):

@@ -7,6 +7,7 @@ from dynmon.api.exposition import daemon_exposition
 from dynmon.api.metrics import Telemetry
 from dynmon.metrics import ExpositionFormat
 from dynmon.models import Direction
+from tests.expositions import text_of
 from tests.kernel.cubes.test_failures import running, taken_away
 from tests.kernel.cubes.test_reads import COUNTING, SWAP, metric, path
 
@@ -17,7 +18,7 @@ def scrape(registry):
     telemetry = Telemetry(registry)
 
     def found():
-        families = parse(daemon_exposition(registry, telemetry, ExpositionFormat.OPENMETRICS))
+        families = parse(text_of(daemon_exposition(registry, telemetry, ExpositionFormat.OPENMETRICS)))
         return {
             (sample.labels.get("cube"), sample.name): sample.value
             for family in families

@@ -6,19 +6,14 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
-from dynmon.cubes import CubeRegistry, DynmonCube
+from dynmon.cubes import CubeRegistry
 from dynmon.models import AttachRequest, CubeConfig, DataplaneConfig, DetachRequest, Direction
 from tests.kernel.exactness.counting import CODES, HOOKS, READS, REPEAT, SLOW_CODES, Hook, path
-from tests.kernel.exactness.test_side_by_side import flood_and_read, grows, metric, reads, together
+from tests.kernel.exactness.reading import Place, WireTo, flood_and_read, grows, metric, reads, together
 from tests.support import Veth
-from tests.traffic import Wire
-
-Place = Callable[[Hook, dict[str, Any]], DynmonCube]
-WireTo = Callable[[Hook], Wire]
 
 INGRESS = Direction.INGRESS
 MODES = pytest.mark.parametrize("hook", [HOOKS["ingress-xdp_skb"], HOOKS["ingress-xdp_drv"]], ids=["skb", "drv"])

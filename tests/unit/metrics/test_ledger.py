@@ -165,6 +165,38 @@ def test_any_order_of_adds_and_reads_gives_what_a_dictionary_gives(map_type, kee
     assert 0 == ledger.dropped
 
 
+@pytest.mark.parametrize("keeps_total", [True, False])
+@pytest.mark.parametrize("map_type", HASHES + ARRAYS)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_two_that_become_one_have_what_both_had_before_and_behind_their_marks(map_type, keeps_total, data):
+    seen, unseen = Model(map_type), Model(map_type)
+    ledgers, marks = [], []
+    for _ in range(2):
+        ledger = ledger_of(map_type, keeps_total=keeps_total)
+        for model, is_marked in ((seen, True), (unseen, False)):
+            for _ in range(data.draw(st.integers(0, 3))):
+                values = data.draw(some_values(map_type))
+                ledger.add(entries_of(values, map_type))
+                model.added.append(values)
+            if is_marked:
+                marks.append(ledger.mark())
+        ledgers.append(ledger)
+    joined, mark = ledgers[0].joined(marks[0], ledgers[1], marks[1])
+    more = data.draw(some_values(map_type))
+    joined.add(entries_of(more, map_type))
+    unseen.added.append(more)
+
+    assert unseen.since(0) == decoded(joined.window(mark))
+    if keeps_total:
+        both = Model(map_type)
+        both.added = seen.added + unseen.added
+        assert both.since(0) == decoded(joined.total())
+    with pytest.raises(KeyError):
+        joined.release(mark + 1)
+    joined.release(mark)
+
+
 def test_a_window_of_nothing_is_empty_and_that_of_an_array_is_zero():
     hashed, array = ledger_of(MapType.PERCPU_HASH), ledger_of(MapType.ARRAY)
 

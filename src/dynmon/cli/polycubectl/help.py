@@ -69,7 +69,8 @@ Example: polycubectl attach monitor eth0 position=first
     "detach": """\
 polycubectl detach CUBE PORT
 
-Take a transparent cube off the interface or port it is attached to.
+Take a transparent cube off an interface or port that it is attached to, or by the text of a selector off everything
+that this has brought it to.
 Example: polycubectl detach monitor eth0""",
     "connect": """\
 polycubectl connect CUBE:PORT CUBE:PORT
