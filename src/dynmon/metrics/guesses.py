@@ -49,7 +49,7 @@ NO_IPV6 = _set("uuid guid hash digest md name comm text string data key secret t
 PORTS = _set("port sport dport")
 ETHER_TYPES = _set("h_proto eth_proto ether_type ethertype eth_type h_vlan_encapsulated_proto")
 INTERFACES = re.compile(r"(.*_)?if_?index")
-PADDING = re.compile(r"_*pad(ding)?_?[0-9]*")
+PADDING = re.compile(r"_*(pad(ding)?|unused|reserved|rsvd)_?[0-9]*")
 MAC_BYTES, IPV4_BYTES, IPV6_BYTES = 6, 4, 16
 SEPARATE_ELEMENTS = 8
 

@@ -23,12 +23,17 @@ TYPES = {
 }
 NEVER_EXPORTED = frozenset({"bpf_spin_lock", "bpf_timer", "bpf_wq"})
 # Fields that nobody counts with, by names that mean one thing only: `bad_flags` may well be a count.
-MOMENT = re.compile(
-    r"(.*_)?(ts|timestamp|[am]time)(_[num]s)?"
-    r"|(.*_)?(first|last|latest|start|end)_?(.*_)?(seen|time|[num]s|jiffies|used|updated?)"
-    r"|start|end|first|last|latest"
+NO_COUNT = re.compile(
+    r"""
+    (.*_)?(ts|timestamp|[am]time)(_[num]s)?
+    | (.*_)?(first|last|latest)_?((packet|pkt)_)?(seen|time|[num]s|jiffies|used|updated?)
+    | (start|end)_?(time|[num]s|jiffies)
+    | (first|last|latest|start|end|min|max|smallest|largest)
+    | (latest|last)_(flags|state|errno|source|src|dst|[sd]?addr)
+    | flags|state|status|id|mark|errno|dscp|tos|ttl|[sd]addr|[sd]port|(eth_)?proto(col)?|(.*_)?if_?index
+    """,
+    re.VERBOSE,
 )
-NO_COUNT = re.compile(r"flags|state|status|id|mark|min|max|[sd]addr|[sd]port|proto(col)?|(.*_)?if_?index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,6 @@ def _why_no_counter(field: Field, rule: Merge | None) -> str:
     name = field.name.rpartition(".")[2]
     if rule is not None:
         return "" if rule is Merge.SUM else f"its merge is {rule}"
-    if MOMENT.fullmatch(name.lower()):
-        return f"it is called {name}, which is a moment"
     return f"it is called {name}, which nobody adds up" if NO_COUNT.fullmatch(name.lower()) else ""
 
 

@@ -190,7 +190,8 @@ def test_names_decide_where_types_do_not(exported, field, text):
 def test_nested_fields_arrays_and_reserved_names(exported):
     declared = (
         "struct end { __be32 addr; __be16 port; u16 pad; };"
-        "struct key { struct end src, dst; u16 direction; u16 codes[2]; u16 __private; }; BPF_HASH(M, struct key);"
+        "struct key { struct end src, dst; u16 direction; u16 codes[2]; u16 __private; u8 reserved[3], unused1; };"
+        "BPF_HASH(M, struct key);"
     )
     body = (
         "struct key k = {.src = {bpf_htonl(0x0a000001), bpf_htons(80)}, .direction = 1, .codes = {5, 6}};"

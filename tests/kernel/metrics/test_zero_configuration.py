@@ -55,6 +55,7 @@ def test_what_counts_is_a_counter(types):
         "no_state",
         "first_fragments",
         "time_ns",
+        "end_to_end_ns",
         "starts",
         "dropped",
     ]
@@ -74,7 +75,7 @@ def test_moments_and_identities_are_gauges(types):
         "atime",
         "start",
     ]
-    identities = ["flags", "state", "ifindex", "in_if_index", "id", "saddr", "dport", "protocol", "max"]
+    identities = ["flags", "state", "ifindex", "in_if_index", "id", "saddr", "dport", "protocol", "max", "errno"]
 
     assert dict.fromkeys([*moments, *identities], "gauge") == types(*moments, *identities)
 
