@@ -24,6 +24,7 @@ from dynmon.bpf.source_text import USER_FILE, SourceText, base_name
 # libbpf puts the name of a relocation that this kernel cannot have in the place of its instruction.
 INSTRUCTION = re.compile(r"^(\d+): (?:\([0-9a-f]{2}\) |(?=<invalid ))(.*)")
 SOURCE = re.compile(r"^;(?P<text>.*?)(?: @ (?P<file>[^@]*):(?P<line>\d+))?$")
+VALIDATING = re.compile(r"^Validating (\w+)\(\) func#")
 JUMP = re.compile(r"^from (\d+) to (\d+)")
 NAMED_INSTRUCTION = re.compile(r"\binsn (\d+)")
 DECLARATION = re.compile(r"\s*BPF_[A-Z_]+\s*\(")
@@ -72,7 +73,7 @@ def refused_place(
     outside = [place for place in users if place.base_name != USER_FILE or place.line not in declared]
     place = _place_of(walk, outside, reason)
     call = _method_call(lines, place, text) if place else None
-    return call or place or _place_of(lines, users, reason)
+    return call or place or _place_of(lines, users, reason) or _refused_function(lines, text)
 
 
 def last_header_line(lines: Sequence[str], places: Sequence[SourcePlace], text: SourceText) -> tuple[str, int] | None:
@@ -133,6 +134,16 @@ def _place_of_instruction(instruction: int, users: Sequence[SourcePlace]) -> Sou
     before = [place for place in users if place.instruction <= instruction]
     nearest = max(before, key=lambda place: place.instruction, default=None)
     return nearest if nearest and nearest.line else None
+
+
+def _refused_function(lines: Sequence[str], text: SourceText) -> SourcePlace | None:
+    """The function whose declaration was refused: before Linux 6.8 that comes before all instructions."""
+    name = next((found[1] for line in reversed(lines) if (found := VALIDATING.match(line))), "")
+    for number, line in sorted(text.lines.items()):
+        found = re.search(rf"\b{name}\s*\(", line) if name and not line.rstrip().endswith(";") else None
+        if found:
+            return SourcePlace(0, USER_FILE, number, found.start() + 1, line)
+    return None
 
 
 def _last_instruction(lines: Sequence[str]) -> int:

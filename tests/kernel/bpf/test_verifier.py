@@ -331,6 +331,18 @@ def test_the_old_format_without_texts_has_no_line_of_them_in_the_reason():
     assert ("infinite loop detected at insn 9", 23) == from_log(log)
 
 
+def test_the_old_format_has_the_refused_declaration_of_a_function():
+    """Before Linux 6.8 it is refused before any instruction."""
+    log = """\
+        Validating first_byte() func#1...
+        arg#0 reference type('UNKNOWN ') size cannot be determined: -22
+        """
+    source = "int first_byte(void *data);\nint first_byte(void *data)\n{\n\treturn 0;\n}\n"
+    error = verifier_error("ingress", "p", textwrap.dedent(log) + FOOTER, PLACES, "no", source)
+
+    assert (2, "int first_byte(void *data)") == (error.diagnostics[0].line, error.diagnostics[0].source_line)
+
+
 def test_the_new_format_names_file_and_line():
     """Since Linux 6.10; the header's line is skipped."""
     log = """\
