@@ -30,6 +30,8 @@ from dynmon.bpf.wish import Wish
 # Linux up to 5.1 takes no larger log buffer; untouched pages cost nothing.
 LOG_BYTES = (16 << 20) - 1
 LOG_TAIL_BYTES = 256 << 10
+# Newer kernels keep the end of a log that is longer, which has the reason.
+CUT_OFF = b"BPF program is too complex: its log has more than 16 MiB, of which Linux before 6.4 loses the end\n"
 STATISTICS = 4  # BPF_LOG_STATS
 
 REFUSED_MAP = re.compile(r"map '(?P<name>.*)': failed to create: (?P<reason>.*)\(-\d+\)")
@@ -185,6 +187,8 @@ def _load_refusal(error: OSError, log: bytes, messages: Sequence[str], parsed: P
         if error.errno == errno.EPERM:
             return Refusal("load", "the daemon may not load BPF (it needs CAP_BPF and CAP_NET_ADMIN)")
         return refusal_of("load", error, messages)
+    if error.errno == errno.ENOSPC and len(log) >= LOG_TAIL_BYTES:
+        log = log[: log.rfind(b"\n") + 1] + CUT_OFF
     refused = next(filter(None, map(REFUSED_PROGRAM.search, messages)), None)
     name = refused[1] if refused else wish.program
     stage = STAGE if name == wish.proof else "verify"
