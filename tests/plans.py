@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from dynmon.compiler.library import build_library, find_linker
 from dynmon.compiler.sandbox import Sandbox
+from dynmon.compiler.shared_object import build_library, find_linker
 from dynmon.compiler.toolchain import find_toolchain
 from dynmon.rendering import (
     BitField,

@@ -14,8 +14,8 @@ from pathlib import Path
 from dynmon.compiler.cache import ObjectCache
 from dynmon.compiler.diagnostics import MAX_DIAGNOSTICS, CompileError, parse_diagnostics
 from dynmon.compiler.headers import headers_digest, install_headers
-from dynmon.compiler.library import build_library, find_linker, library_key
 from dynmon.compiler.sandbox import Outcome, Sandbox
+from dynmon.compiler.shared_object import build_library, find_linker, library_key
 from dynmon.compiler.spelling import Spelling, is_of_the_kernel_tree, spelling_of
 from dynmon.compiler.toolchain import KERNEL_WORDS, PROGRAMS, PROOF, Toolchain, find_toolchain, flags_for
 from dynmon.compiler.vmlinux import KernelTypes
@@ -158,7 +158,7 @@ class Compiler:
         self._cache.put(workshop.key(job), outcome.output, warnings)
         return Artifact(outcome.output, program, cached=False, warnings=warnings, spelling=job.spelling, proof=proof)
 
-    def library(self, source: bytes) -> bytes:
+    def shared_object(self, source: bytes) -> bytes:
         """A shared library for this process, from C of our own.
 
         Raises:

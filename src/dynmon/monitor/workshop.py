@@ -70,7 +70,7 @@ class Workshop:
             log = parts.enter_context(ProgramLog())
             loader = parts.enter_context(Loader())
             compiler = parts.enter_context(Compiler(_cache_dir(parts), CompileLimits()))
-            parts.enter_context(ENGINE.built_by(compiler.library))
+            parts.enter_context(ENGINE.built_by(compiler.shared_object))
             registry = CubeRegistry(Everything(compiler, loader, log, PublicMaps(), MapLimits()), log)
             parts.enter_context(registry)
             self._parts = parts.pop_all()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from dynmon.arguments import parse_arguments
 from dynmon.compiler import Artifact, CompileError, Compiler
-from dynmon.compiler.library import LinkerNotFound
 from dynmon.compiler.sandbox import SandboxError
+from dynmon.compiler.shared_object import LinkerNotFound
 from dynmon.compiler.toolchain import ClangNotFound, find_toolchain
-from dynmon.daemon import parse_arguments
 from dynmon.errors import Diagnostic
 from dynmon.models import Direction, Hook
 from dynmon.settings import CompileLimits
@@ -247,23 +247,23 @@ def test_source_that_is_not_text(compiler: Compiler) -> None:
 def test_a_library_is_built_once(compiler: Compiler, tmp_path: Path) -> None:
     """C of our own, for this machine: a shared library, the second time from the disk."""
     source = b"int answer(void) { return 42; }\n"
-    library = compiler.library(source)
+    library = compiler.shared_object(source)
     (kept,) = (tmp_path / "cache").glob("*.object")
     written = kept.stat().st_ino
 
     assert b"\x7fELF" == library[:4]
-    assert library == compiler.library(source)
+    assert library == compiler.shared_object(source)
     assert [written] == [path.stat().st_ino for path in (tmp_path / "cache").glob("*.object")]
 
 
 def test_a_library_that_does_not_compile(compiler: Compiler) -> None:
     """The error has clang's first words."""
     with pytest.raises(SandboxError, match=r"compile a library: .*error: "):
-        compiler.library(b"int answer(void) { return fourty_two; }\n")
+        compiler.shared_object(b"int answer(void) { return fourty_two; }\n")
 
 
 def test_a_library_without_a_linker(compiler: Compiler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The error says what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LinkerNotFound, match="apt-get install binutils"):
-        compiler.library(b"int answer(void) { return 42; }\n")
+        compiler.shared_object(b"int answer(void) { return 42; }\n")

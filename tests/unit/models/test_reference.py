@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from dynmon.daemon import parse_arguments
+from dynmon.arguments import parse_arguments
 from dynmon.models import (
     CubeConfig,
     DataplaneConfig,
