@@ -232,9 +232,6 @@ def test_a_refused_injection_takes_no_public_map_away(client, veth):
     assert 100 == count(client, "heir")
 
 
-# append to tests/e2e/test_shared_maps.py with: from tests.unit.trial.capture_files import pcap
-
-
 def test_egress_may_declare_what_ingress_refers_to(client, veth):
     """The other way round, too; also when one of the two is replaced, and the other follows to the new map."""
     make(client, veth, "monitor", path(EXTERN, 100), path(SHARED))

@@ -197,7 +197,8 @@ class Monitor:
     def windows(self, name: str | None = None, direction: str | None = None) -> Iterator[Column]:
         """What happens to a metric from one step of a loop to the next, in the form of `read`.
 
-        The first step gives everything so far. Nothing is taken from other readers, nor from other windows.
+        The first step gives everything so far; of a metric that is emptied and not exported, what `read` has not taken
+        yet. Nothing is taken from other readers, nor from other windows.
 
         Raises:
             UnsupportedError: A queue or a stack gives each value once.
